@@ -78,7 +78,8 @@ public:
     ByteView to_send() const { return ByteView(reply_).subspan(reply_sent_); }
     void sent(std::size_t count);
 
-    // No more octets will come. Then state() is stopped, cut_off, truncated or failed.
+    // No more octets will come; to be called when next() gave nothing. Then state() is stopped,
+    // cut_off, truncated or failed.
     void end();
 
     StreamState state() const { return state_; }
@@ -111,8 +112,8 @@ private:
     std::uint64_t controls_skipped_ = 0;
 };
 
-// The sending end. To a socket (bidirectional): READY goes out, frames may be written from the
-// start but are held back until ACCEPT came. To a file: START at once.
+// The sending end. To a socket (bidirectional): READY goes out, and frames may be written once
+// ACCEPT came. To a file: START and frames at once.
 //
 //     FrameStreamWriter out(FrameStreamWriter::Form::socket);
 //     send(out.take_output());  out.receive(answer);      // until out.is_accepting_frames()
@@ -163,6 +164,8 @@ public:
     std::uint64_t frames_oversized() const { return frames_oversized_; }
 
 private:
+    void take_control(ByteView body);
+
     ByteView rest_;
     StreamState state_ = StreamState::handshake;
     std::optional<StreamError> error_;

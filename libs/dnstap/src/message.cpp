@@ -1,0 +1,367 @@
+#include "tapir/dnstap/message.hpp"
+
+#include <array>
+#include <limits>
+
+namespace tapir::dnstap {
+
+namespace {
+
+enum class Wire : std::uint8_t {
+    varint = 0,
+    fixed64 = 1,
+    bytes = 2,
+    group_start = 3,
+    group_end = 4,
+    fixed32 = 5,
+};
+
+// Field numbers of dnstap.proto.
+namespace outer {
+enum Field : std::uint32_t { identity = 1, version = 2, extra = 3, message = 14, type = 15 };
+}
+namespace inner {
+enum Field : std::uint32_t {
+    type = 1,
+    socket_family = 2,
+    socket_protocol = 3,
+    query_address = 4,
+    response_address = 5,
+    query_port = 6,
+    response_port = 7,
+    query_time_sec = 8,
+    query_time_nsec = 9,
+    query_message = 10,
+    query_zone = 11,
+    response_time_sec = 12,
+    response_time_nsec = 13,
+    response_message = 14,
+    policy = 15,
+};
+}
+
+constexpr std::uint64_t field_number_max = (1U << 29U) - 1;
+
+struct Tag {
+    std::uint32_t field = 0;
+    Wire wire = Wire::varint;
+
+    // Field and wire type as one number, for a switch: a known field of another wire type is not
+    // it.
+    std::uint32_t key() const { return field << 3U | static_cast<std::uint32_t>(wire); }
+};
+constexpr std::uint32_t key(std::uint32_t field, Wire wire) {
+    return field << 3U | static_cast<std::uint32_t>(wire);
+}
+
+// Walks protobuf's wire format. After a failure it stands at its end and gives zeros.
+class Walker {
+public:
+    explicit Walker(ByteView input) : at_(input.data()), end_(input.data() + input.size()) {}
+
+    bool failed() const { return failed_; }
+    bool is_at_end() const { return at_ == end_; }
+
+    std::uint64_t varint() {
+        if (at_ != end_ && std::to_integer<unsigned>(*at_) < 0x80) [[likely]] {
+            return std::to_integer<std::uint64_t>(*at_++);
+        }
+        std::uint64_t value = 0;
+        for (unsigned shift = 0; shift < 64 && at_ != end_; shift += 7) {
+            const auto octet = std::to_integer<std::uint64_t>(*at_++);
+            if (shift == 63 && octet > 1) {
+                break;  // does not fit 64 bits
+            }
+            value |= (octet & 0x7FU) << shift;
+            if (octet < 0x80) {
+                return value;
+            }
+        }
+        return fail_now();
+    }
+
+    Tag tag() {
+        const std::uint64_t value = varint();
+        const std::uint64_t field = value >> 3U;
+        if (field == 0 || field > field_number_max) {
+            fail_now();
+            return {};
+        }
+        return {static_cast<std::uint32_t>(field), static_cast<Wire>(value & 7U)};
+    }
+
+    std::uint32_t fixed32() {
+        if (remaining() < 4) {
+            return static_cast<std::uint32_t>(fail_now());
+        }
+        std::uint32_t value = 0;
+        for (unsigned i = 0; i < 4; ++i) {
+            value |= std::to_integer<std::uint32_t>(at_[i]) << (8 * i);
+        }
+        at_ += 4;
+        return value;
+    }
+
+    ByteView bytes() {
+        const std::uint64_t size = varint();
+        if (size > remaining()) {
+            fail_now();
+            return {};
+        }
+        const ByteView value(at_, static_cast<std::size_t>(size));
+        at_ += size;
+        return value;
+    }
+
+    // Skips the value of a field that nobody asked for, groups with all they hold.
+    void skip(Tag tag) {
+        if (tag.wire != Wire::group_start) {
+            skip_plain(tag.wire);
+            return;
+        }
+        std::array<std::uint32_t, group_depth_max> open{};
+        std::size_t depth = 0;
+        open[depth++] = tag.field;
+        while (depth > 0 && !failed_) {
+            const Tag inside = this->tag();
+            if (failed_) {
+                return;
+            }
+            if (inside.wire == Wire::group_start) {
+                if (depth == group_depth_max) {
+                    fail_now();
+                    return;
+                }
+                open[depth++] = inside.field;
+            } else if (inside.wire == Wire::group_end) {
+                if (open[--depth] != inside.field) {
+                    fail_now();
+                }
+            } else {
+                skip_plain(inside.wire);
+            }
+        }
+    }
+
+private:
+    std::size_t remaining() const { return static_cast<std::size_t>(end_ - at_); }
+
+    std::uint64_t fail_now() {
+        failed_ = true;
+        at_ = end_;
+        return 0;
+    }
+
+    void skip_plain(Wire wire) {
+        switch (wire) {
+            case Wire::varint:
+                varint();
+                return;
+            case Wire::bytes:
+                bytes();
+                return;
+            case Wire::fixed64:
+            case Wire::fixed32: {
+                const std::size_t size = wire == Wire::fixed64 ? 8 : 4;
+                if (remaining() < size) {
+                    fail_now();
+                } else {
+                    at_ += size;
+                }
+                return;
+            }
+            case Wire::group_start:
+            case Wire::group_end:
+                break;
+        }
+        fail_now();  // the end of a group that is not open, or wire type 6 or 7
+    }
+
+    const std::byte* at_;
+    const std::byte* end_;
+    bool failed_ = false;
+};
+
+// Whether `bytes` is protobuf at all; for a sub-message that we do not read.
+bool is_walkable(ByteView bytes) {
+    Walker in(bytes);
+    while (!in.is_at_end()) {
+        const Tag tag = in.tag();
+        if (!in.failed()) {
+            in.skip(tag);
+        }
+    }
+    return !in.failed();
+}
+
+// Reads one occurrence of the inner message over what earlier ones said, as protobuf merges them.
+bool parse_inner(ByteView bytes, Message& out, bool& has_type) {
+    Walker in(bytes);
+    const auto u32 = [&in] { return static_cast<std::uint32_t>(in.varint()); };
+    while (!in.is_at_end()) {
+        const Tag tag = in.tag();
+        if (in.failed()) {
+            return false;
+        }
+        switch (tag.key()) {
+            case key(inner::type, Wire::varint):
+                out.type = static_cast<MessageType>(u32());
+                has_type = true;
+                break;
+            case key(inner::socket_family, Wire::varint):
+                out.family = static_cast<SocketFamily>(u32());
+                break;
+            case key(inner::socket_protocol, Wire::varint):
+                out.protocol = static_cast<SocketProtocol>(u32());
+                break;
+            case key(inner::query_address, Wire::bytes):
+                out.query_address = ClientAddress(in.bytes());
+                break;
+            case key(inner::response_address, Wire::bytes):
+                out.response_address = ClientAddress(in.bytes());
+                break;
+            case key(inner::query_port, Wire::varint):
+                out.query_port = u32();
+                break;
+            case key(inner::response_port, Wire::varint):
+                out.response_port = u32();
+                break;
+            case key(inner::query_time_sec, Wire::varint):
+                out.query_time_s = in.varint();
+                break;
+            case key(inner::query_time_nsec, Wire::fixed32):
+                out.query_time_ns = in.fixed32();
+                break;
+            case key(inner::query_message, Wire::bytes):
+                out.query_message = in.bytes();
+                break;
+            case key(inner::query_zone, Wire::bytes):
+                out.query_zone = in.bytes();
+                break;
+            case key(inner::response_time_sec, Wire::varint):
+                out.response_time_s = in.varint();
+                break;
+            case key(inner::response_time_nsec, Wire::fixed32):
+                out.response_time_ns = in.fixed32();
+                break;
+            case key(inner::response_message, Wire::bytes):
+                out.response_message = in.bytes();
+                break;
+            case key(inner::policy, Wire::bytes):
+                if (!is_walkable(in.bytes())) {
+                    return false;
+                }
+                break;
+            default:
+                in.skip(tag);
+        }
+    }
+    return !in.failed();
+}
+
+std::optional<UtcTime> to_time(std::optional<std::uint64_t> seconds, std::uint32_t ns) {
+    constexpr std::int64_t second = 1'000'000'000;
+    // One less than fits, so that the nanoseconds (up to four seconds of them) fit too.
+    constexpr auto seconds_max =
+        static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max() / second - 5);
+    if (!seconds || *seconds > seconds_max) {
+        return std::nullopt;
+    }
+    return UtcTime::from_ns(static_cast<std::int64_t>(*seconds) * second + ns);
+}
+
+}  // namespace
+
+Result<Message, MessageError> Message::parse(ByteView frame) {
+    Message out;
+    bool has_outer_type = false;
+    bool has_message = false;
+    bool has_type = false;
+    Walker in(frame);
+    while (!in.is_at_end()) {
+        const Tag tag = in.tag();
+        if (in.failed()) {
+            break;
+        }
+        switch (tag.key()) {
+            case key(outer::identity, Wire::bytes):
+                out.identity = in.bytes();
+                break;
+            case key(outer::version, Wire::bytes):
+                out.version = in.bytes();
+                break;
+            case key(outer::extra, Wire::bytes):
+                out.extra = in.bytes();
+                break;
+            case key(outer::type, Wire::varint):
+                in.varint();
+                has_outer_type = true;
+                break;
+            case key(outer::message, Wire::bytes):
+                has_message = true;
+                if (!parse_inner(in.bytes(), out, has_type)) {
+                    return fail(MessageError::undecodable);
+                }
+                break;
+            default:
+                in.skip(tag);
+        }
+    }
+    if (in.failed()) {
+        return fail(MessageError::undecodable);
+    }
+    if (!has_outer_type) {
+        return fail(MessageError::type_missing);
+    }
+    if (!has_message) {
+        return fail(MessageError::message_missing);
+    }
+    if (!has_type) {
+        return fail(MessageError::message_type_missing);
+    }
+    return out;
+}
+
+std::optional<UtcTime> Message::query_time() const {
+    return to_time(query_time_s, query_time_ns);
+}
+
+std::optional<UtcTime> Message::response_time() const {
+    return to_time(response_time_s, response_time_ns);
+}
+
+std::string_view to_string(MessageType type) {
+    static constexpr std::array<std::string_view, message_type_max + 1> names = {
+        "unknown",         "auth_query",        "auth_response",
+        "resolver_query",  "resolver_response", "client_query",
+        "client_response", "forwarder_query",   "forwarder_response",
+        "stub_query",      "stub_response",     "tool_query",
+        "tool_response",   "update_query",      "update_response"};
+    const auto number = static_cast<std::uint32_t>(type);
+    return names[number <= message_type_max ? number : 0];
+}
+
+bool is_query(MessageType type) {
+    const auto number = static_cast<std::uint32_t>(type);
+    return number >= 1 && number <= message_type_max && number % 2 == 1;
+}
+
+std::string_view to_string(MessageError error) {
+    switch (error) {
+        case MessageError::undecodable:
+            return "undecodable";
+        case MessageError::type_missing:
+            return "type_missing";
+        case MessageError::message_missing:
+            return "message_missing";
+        case MessageError::message_type_missing:
+            return "message_type_missing";
+    }
+    return "unknown";
+}
+
+Error to_error(MessageError error) {
+    return {Code::invalid, "dnstap message: " + std::string(to_string(error))};
+}
+
+}  // namespace tapir::dnstap
