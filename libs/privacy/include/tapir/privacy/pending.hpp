@@ -1,0 +1,94 @@
+// Names that few have asked for yet (R3): counted without being held. There is no name here, only
+// fingerprints and tags under the day's key, in tables whose size never changes.
+//
+//     Pending pending(limits, 3);
+//     if (pending.count(sighting, threshold) == PendingOutcome::reached) { ... }
+//     pending.start_hour();      // at each full hour
+//     pending.start_day();       // at 00:00 UTC: the tags mean nothing any more
+//
+// Stage one is a cell of 8 octets: 48 bits of the fingerprint and 16 of the first client's tag. A
+// second client moves the name to stage two: a bitmap of 512 bits, one of them for each client, and
+// up to three networks. A set bit may stand for two clients, never two bits for one, and the first
+// client's network is not known: so each error is on the side of silence. Where a table is full the
+// oldest of its set goes, counted. Families are counted apart. One thread at a time.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+namespace tapir::privacy {
+
+// A keyed hash of a name in the form in which it would leave.
+enum class Fingerprint : std::uint64_t {};
+enum class Family : std::uint8_t { ipv4, ipv6 };
+
+// One client asked for one name. The tags are `client`'s; they carry no address.
+struct Sighting {
+    Fingerprint name{};
+    Family family = Family::ipv4;
+    std::uint64_t client = 0;      // this client under this name, today
+    std::uint64_t network = 0;     // its network under this name, today
+    std::uint64_t client_day = 0;  // this client whatever it asks for, today
+};
+
+// What became of a sighting. Each value names a counter.
+enum class PendingOutcome : std::uint8_t {
+    first_client,  // the name is new here: a cell
+    waiting,       // counted, and short of the threshold
+    reached,       // this client reached the threshold: said once a day
+    done,          // it was reached before
+    capped,        // this client has started too many names this hour: not counted
+};
+inline constexpr std::size_t pending_outcome_count = 5;
+
+inline constexpr std::size_t pending_cell_count_max = 1U << 26U;
+inline constexpr std::size_t pending_name_count_max = 1U << 24U;
+
+struct PendingLimits {
+    std::size_t cell_count = 1U << 20U;  // stage one: 8 octets each; rounded up to 2^n, >= 8
+    std::size_t name_count = 1U << 16U;  // stage two: 96 octets each; rounded up to 2^n, >= 8
+    unsigned starts_an_hour_max = 200;   // pending names that one client may start (R2)
+};
+
+class Pending {
+public:
+    // `networks_min`: 0 to 3 (asserted); 0 and 1 ask for no more than the clients themselves.
+    Pending(const PendingLimits& limits, unsigned networks_min);
+
+    // `threshold` is the one of this name and day: 2 to 256 (asserted).
+    PendingOutcome count(const Sighting& sighting, unsigned threshold);
+
+    void start_hour();
+    void start_day();
+
+    // Names that fell out of a table before they were decided, since this object was made.
+    std::uint64_t cells_evicted() const { return cells_evicted_; }
+    std::uint64_t names_evicted() const { return names_evicted_; }
+    std::size_t memory_size() const;  // octets, fixed
+
+private:
+    struct Name {
+        std::uint64_t key = 0;  // 0: free
+        std::array<std::uint64_t, 8> bits{};
+        std::array<std::uint32_t, 3> networks{};  // 0: free
+        std::uint32_t started = 0;                // order of arrival in stage two
+        bool is_done = false;
+    };
+
+    Name* find_name(std::uint64_t key);
+    Name& new_name(std::uint64_t key);
+    bool may_start(std::uint64_t client_day);
+    PendingOutcome count_in(Name& name, const Sighting& sighting, unsigned threshold) const;
+
+    unsigned networks_min_;
+    unsigned starts_max_;
+    std::vector<std::uint64_t> cells_;  // sets of 8, newest first; 0: free
+    std::vector<Name> names_;           // sets of 4
+    std::vector<std::uint8_t> starts_;  // two rows of counters, each client in both
+    std::uint32_t arrivals_ = 0;
+    std::uint64_t cells_evicted_ = 0;
+    std::uint64_t names_evicted_ = 0;
+};
+
+}  // namespace tapir::privacy

@@ -1,0 +1,73 @@
+// The release table: all that may leave an edge, one row for each product and profile. What has
+// no row cannot leave; later work adds rows, never doors.
+//
+//     const Rule& rule = rule_for(Product::histogram, Profile::standard);
+//     if (rule.threshold.applies()) { ... }
+//
+// The rows are data, so that an auditor can read what the gate does without reading the gate.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+
+namespace tapir::privacy {
+
+// How much may leave (R9).
+enum class Profile : std::uint8_t {
+    standard,    // the default
+    strict,      // wider noise, hourly
+    compatible,  // what the existing minimiser sends: no thresholds
+};
+inline constexpr std::size_t profile_count = 3;
+std::string_view to_string(Profile profile);
+std::optional<Profile> profile_named(std::string_view name);
+
+enum class Product : std::uint8_t { histogram, new_qname };
+inline constexpr std::size_t product_count = 2;
+std::string_view to_string(Product product);
+
+// How many clients, of one address family, must stand behind what leaves (R2, R3): `centre` plus
+// two-sided geometric noise of parameter `epsilon`, clipped to [min, max].
+struct Threshold {
+    unsigned centre = 0;  // 0: no threshold
+    unsigned min = 0;
+    unsigned max = 0;
+    double epsilon = 0;
+    unsigned networks_min = 0;  // networks that these clients must come from, unless single_site
+
+    constexpr bool applies() const { return centre != 0; }
+};
+
+// The form in which a name may leave (R4).
+enum class Form : std::uint8_t {
+    list_entry,         // the entry of the well-known list, as the operator loaded it
+    registered_domain,  // one label below an explicit ICANN rule of the public suffix list
+    as_asked,           // the whole name, in the case in which it was asked
+};
+
+// What is done to numbers (R5).
+enum class Numbers : std::uint8_t {
+    exact,
+    floored,  // clients to 10, 20, 50, 100, …; the family below its threshold to 0; counters to
+              // tens
+};
+
+struct Rule {
+    Product product;
+    Profile profile;
+    std::string_view counted;  // what the threshold counts
+    std::string_view window;   // over which time
+    Threshold threshold;
+    Form form;
+    Numbers numbers;
+    bool sketches;       // whether the columns of sketches are filled
+    unsigned time_s;     // no time in the product is finer than this
+    unsigned size_step;  // a batch is filled to a multiple of so many octets; 1: not filled
+};
+
+std::span<const Rule> release_table();
+const Rule& rule_for(Product product, Profile profile);
+
+}  // namespace tapir::privacy

@@ -1,0 +1,165 @@
+#include "tapir/privacy/pending.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <limits>
+
+#include "tapir/base/assert.hpp"
+
+namespace tapir::privacy {
+namespace {
+
+constexpr std::size_t cells_in_set = 8;  // one cache line
+constexpr std::size_t names_in_set = 4;
+constexpr std::size_t start_counters = 1U << 16U;  // in each of two rows
+constexpr unsigned bitmap_mask = 511;
+constexpr std::uint64_t tag_mask = 0xFFFF;
+
+// The two families of one name are two entries.
+std::uint64_t key_of(const Sighting& sighting) {
+    std::uint64_t key = static_cast<std::uint64_t>(sighting.name);
+    if (sighting.family == Family::ipv6) {
+        key = std::rotl(key, 32) ^ 0x9E3779B97F4A7C15ULL;
+    }
+    return key == 0 ? 1 : key;
+}
+
+std::size_t sets_for(std::size_t wanted, std::size_t max, std::size_t in_set) {
+    return std::bit_ceil(std::clamp<std::size_t>(wanted, 8, max)) / in_set;
+}
+
+}  // namespace
+
+Pending::Pending(const PendingLimits& limits, unsigned networks_min)
+    : networks_min_(networks_min),
+      starts_max_(
+          std::min<unsigned>(limits.starts_an_hour_max, std::numeric_limits<std::uint8_t>::max())),
+      cells_(sets_for(limits.cell_count, pending_cell_count_max, cells_in_set) * cells_in_set),
+      names_(sets_for(limits.name_count, pending_name_count_max, names_in_set) * names_in_set),
+      starts_(2 * start_counters) {
+    TAPIR_ASSERT(networks_min <= 3);
+}
+
+PendingOutcome Pending::count(const Sighting& sighting, unsigned threshold) {
+    TAPIR_ASSERT(threshold >= 2 && threshold <= 256);
+    const std::uint64_t key = key_of(sighting);
+    if (Name* name = find_name(key); name != nullptr) {
+        return count_in(*name, sighting, threshold);
+    }
+    // The low bits choose the set, the high 48 are kept: together all 64 unless there are more
+    // than 2^16 sets, which only means that fewer bits are said twice.
+    const std::size_t sets = cells_.size() / cells_in_set;
+    std::uint64_t* const set = &cells_[(key % sets) * cells_in_set];
+    const std::uint64_t prefix = key & ~tag_mask;
+    const std::uint64_t tag = sighting.client & tag_mask;
+    for (std::size_t i = 0; i < cells_in_set; ++i) {
+        if (set[i] == 0 || (set[i] & ~tag_mask) != prefix) {
+            continue;
+        }
+        const std::uint64_t first_tag = set[i] & tag_mask;
+        if (first_tag == tag) {
+            return PendingOutcome::waiting;
+        }
+        std::copy(set + i + 1, set + cells_in_set, set + i);
+        set[cells_in_set - 1] = 0;
+        Name& name = new_name(key);
+        name.bits[(first_tag & bitmap_mask) / 64] |= std::uint64_t{1} << (first_tag % 64);
+        return count_in(name, sighting, threshold);
+    }
+    if (!may_start(sighting.client_day)) {
+        return PendingOutcome::capped;
+    }
+    cells_evicted_ += set[cells_in_set - 1] != 0 ? 1 : 0;
+    std::copy_backward(set, set + cells_in_set - 1, set + cells_in_set);
+    set[0] = prefix | tag;
+    if (set[0] == 0) {
+        set[0] = 1;  // not "free"; it costs one tag in 2^64
+    }
+    return PendingOutcome::first_client;
+}
+
+Pending::Name* Pending::find_name(std::uint64_t key) {
+    const std::size_t sets = names_.size() / names_in_set;
+    Name* const set = &names_[(key % sets) * names_in_set];
+    for (std::size_t i = 0; i < names_in_set; ++i) {
+        if (set[i].key == key) {
+            return &set[i];
+        }
+    }
+    return nullptr;
+}
+
+Pending::Name& Pending::new_name(std::uint64_t key) {
+    const std::size_t sets = names_.size() / names_in_set;
+    Name* const set = &names_[(key % sets) * names_in_set];
+    Name* chosen = set;
+    for (std::size_t i = 0; i < names_in_set && chosen->key != 0; ++i) {
+        if (set[i].key == 0 || set[i].started < chosen->started) {
+            chosen = &set[i];
+        }
+    }
+    names_evicted_ += chosen->key != 0 ? 1 : 0;
+    *chosen = Name{};
+    chosen->key = key;
+    chosen->started = ++arrivals_;
+    return *chosen;
+}
+
+PendingOutcome Pending::count_in(Name& name, const Sighting& sighting, unsigned threshold) const {
+    if (name.is_done) {
+        return PendingOutcome::done;
+    }
+    const std::uint64_t bit = sighting.client & bitmap_mask;
+    name.bits[bit / 64] |= std::uint64_t{1} << (bit % 64);
+    const auto low = static_cast<std::uint32_t>(sighting.network);
+    const std::uint32_t network = low == 0 ? 1 : low;
+    for (std::uint32_t& known : name.networks) {
+        if (known == network) {
+            break;
+        }
+        if (known == 0) {
+            known = network;
+            break;
+        }
+    }
+    unsigned clients = 0;
+    for (const std::uint64_t word : name.bits) {
+        clients += static_cast<unsigned>(std::popcount(word));
+    }
+    const auto networks = static_cast<unsigned>(
+        std::ranges::count_if(name.networks, [](std::uint32_t n) { return n != 0; }));
+    if (clients < threshold || networks < networks_min_) {
+        return PendingOutcome::waiting;
+    }
+    name.is_done = true;
+    return PendingOutcome::reached;
+}
+
+bool Pending::may_start(std::uint64_t client_day) {
+    // Two rows: a client is capped only if it shares both its counters with busy ones.
+    std::uint8_t& a = starts_[client_day % start_counters];
+    std::uint8_t& b = starts_[start_counters + (client_day >> 32U) % start_counters];
+    if (std::min(a, b) >= starts_max_) {
+        return false;
+    }
+    a = static_cast<std::uint8_t>(a + (a < starts_max_ ? 1 : 0));
+    b = static_cast<std::uint8_t>(b + (b < starts_max_ ? 1 : 0));
+    return true;
+}
+
+void Pending::start_hour() {
+    std::ranges::fill(starts_, std::uint8_t{0});
+}
+
+void Pending::start_day() {
+    start_hour();
+    std::ranges::fill(cells_, 0);
+    std::ranges::fill(names_, Name{});
+    arrivals_ = 0;
+}
+
+std::size_t Pending::memory_size() const {
+    return cells_.size() * sizeof(std::uint64_t) + names_.size() * sizeof(Name) + starts_.size();
+}
+
+}  // namespace tapir::privacy

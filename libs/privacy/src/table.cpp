@@ -1,0 +1,81 @@
+#include "tapir/privacy/table.hpp"
+
+#include <array>
+
+#include "tapir/base/assert.hpp"
+
+namespace tapir::privacy {
+namespace {
+
+constexpr Threshold none{};
+constexpr Threshold standard{.centre = 20, .min = 10, .max = 40, .epsilon = 0.5, .networks_min = 3};
+constexpr Threshold strict{.centre = 40, .min = 20, .max = 80, .epsilon = 0.25, .networks_min = 3};
+
+constexpr std::string_view clients_of_row =
+    "distinct clients of one family that asked for the entry";
+constexpr std::string_view clients_of_name =
+    "distinct clients of one family that asked below the name";
+
+constexpr std::array<Rule, product_count * profile_count> table{{
+    {Product::histogram, Profile::standard, clients_of_row, "minute", standard, Form::list_entry,
+     Numbers::floored, false, 60, 4096},
+    {Product::histogram, Profile::strict, clients_of_row, "minute", strict, Form::list_entry,
+     Numbers::floored, false, 60, 4096},
+    {Product::histogram, Profile::compatible, "nothing", "minute", none, Form::list_entry,
+     Numbers::exact, true, 60, 1},
+    {Product::new_qname, Profile::standard, clients_of_name, "UTC day", standard,
+     Form::registered_domain, Numbers::exact, false, 60, 4096},
+    {Product::new_qname, Profile::strict, clients_of_name, "UTC day", strict,
+     Form::registered_domain, Numbers::exact, false, 3600, 4096},
+    {Product::new_qname, Profile::compatible, "nothing", "for ever", none, Form::as_asked,
+     Numbers::exact, false, 60, 1},
+}};
+
+}  // namespace
+
+std::string_view to_string(Profile profile) {
+    switch (profile) {
+        case Profile::standard:
+            return "standard";
+        case Profile::strict:
+            return "strict";
+        case Profile::compatible:
+            return "compatible";
+    }
+    return "unknown";
+}
+
+std::optional<Profile> profile_named(std::string_view name) {
+    for (const Profile profile : {Profile::standard, Profile::strict, Profile::compatible}) {
+        if (to_string(profile) == name) {
+            return profile;
+        }
+    }
+    return std::nullopt;
+}
+
+std::string_view to_string(Product product) {
+    switch (product) {
+        case Product::histogram:
+            return "histogram";
+        case Product::new_qname:
+            return "new_qname";
+    }
+    return "unknown";
+}
+
+std::span<const Rule> release_table() {
+    return table;
+}
+
+const Rule& rule_for(Product product, Profile profile) {
+    for (const Rule& rule : table) {
+        if (rule.product == product && rule.profile == profile) {
+            return rule;
+        }
+    }
+    TAPIR_ASSERT(false);
+    return table.front();
+}
+
+}  // namespace tapir::privacy
