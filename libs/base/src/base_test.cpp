@@ -48,7 +48,8 @@ TEST(Result, TryTurnsAHotPathErrorIntoOneForPeople) {
 }
 
 TEST(Result, AndThenTakesAFunctionThatReturnsAResult) {
-    auto longer = uses_toy(true).and_then([](std::string text) -> Result<std::size_t> { return text.size(); });
+    auto longer = uses_toy(true).and_then(
+        [](std::string text) -> Result<std::size_t> { return text.size(); });
     EXPECT_EQ(*longer, 1U);
 }
 
@@ -90,8 +91,9 @@ TEST(UtcTime, PrintsAsRfc3339) {
 TEST(UtcTime, ReadsOffsets) {
     EXPECT_EQ(*UtcTime::parse("2026-05-29T13:13:00.5+01:00"),
               UtcTime::from_ns(1'780'056'780'500'000'000));
-    for (const auto* bad : {"", "2026-05-29", "2026-13-01T00:00:00Z", "2026-05-29T12:13:00",
-                            "2026-05-29T12:13:00Zx", "2026-05-29T12:13:00+1:00", "2026-05-29T12:13:00+99:00"}) {
+    for (const auto* bad :
+         {"", "2026-05-29", "2026-13-01T00:00:00Z", "2026-05-29T12:13:00", "2026-05-29T12:13:00Zx",
+          "2026-05-29T12:13:00+1:00", "2026-05-29T12:13:00+99:00"}) {
         EXPECT_FALSE(UtcTime::parse(bad)) << bad;
     }
 }

@@ -39,7 +39,8 @@ std::string text_of(const Counters::Labels& labels) {
 struct Family {
     bool is_counter = true;
     std::string help;
-    std::map<std::string, std::unique_ptr<Counter>, std::less<>> counters;  // by the text of the labels
+    std::map<std::string, std::unique_ptr<Counter>, std::less<>>
+        counters;  // by the text of the labels
     std::map<std::string, std::unique_ptr<Gauge>, std::less<>> gauges;
 };
 
@@ -84,7 +85,8 @@ Gauge& Counters::gauge(std::string_view name, std::string_view help, Labels labe
 std::int64_t Counters::value(std::string_view name_and_labels) const {
     const std::size_t brace = name_and_labels.find('{');
     const std::string_view name = name_and_labels.substr(0, brace);
-    const std::string_view labels = brace == std::string_view::npos ? "" : name_and_labels.substr(brace);
+    const std::string_view labels =
+        brace == std::string_view::npos ? "" : name_and_labels.substr(brace);
     const std::lock_guard lock(impl_->mutex);
     const auto family = impl_->families.find(name);
     if (family == impl_->families.end()) {

@@ -32,7 +32,8 @@ void append_json(std::string& out, std::string_view text) {
             out.push_back('\\');
             out.push_back(c);
         } else if (octet < 0x20 || octet >= 0x7F) {
-            // Octets that are not printable ASCII are shown, not interpreted: a log line is for a terminal.
+            // Octets that are not printable ASCII are shown, not interpreted: a log line is for a
+            // terminal.
             out += fmt::format("\\u{:04x}", octet);
         } else {
             out.push_back(c);
@@ -61,7 +62,8 @@ struct Log::Impl {
     std::map<std::string, Rate, std::less<>> rates;
 
     // Whether the line may be written; `held_back` is how many before it were not.
-    bool admit(std::string_view part, std::string_view message, UtcTime time, std::uint64_t& held_back) {
+    bool admit(std::string_view part, std::string_view message, UtcTime time,
+               std::uint64_t& held_back) {
         if (now == nullptr) {
             return true;
         }

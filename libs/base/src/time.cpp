@@ -51,7 +51,9 @@ public:
         text_.remove_prefix(1);
         return c;
     }
-    void expect(std::string_view one_of) { ok_ = one_of.find(next()) != std::string_view::npos && ok_; }
+    void expect(std::string_view one_of) {
+        ok_ = one_of.find(next()) != std::string_view::npos && ok_;
+    }
     char peek() const { return text_.empty() ? '\0' : text_.front(); }
     bool at_end() const { return text_.empty(); }
     bool ok() const { return ok_; }
@@ -106,11 +108,13 @@ Result<UtcTime> UtcTime::parse(std::string_view text) {
     const int second = in.digits(2);
     const std::int64_t fraction = fraction_ns(in);
     const std::int64_t offset = offset_seconds(in);
-    const chrono::year_month_day date{chrono::year(year), chrono::month(static_cast<unsigned>(month)),
+    const chrono::year_month_day date{chrono::year(year),
+                                      chrono::month(static_cast<unsigned>(month)),
                                       chrono::day(static_cast<unsigned>(day))};
     if (!in.ok() || !in.at_end() || !date.ok() || hour > 23 || minute > 59 || second > 60 ||
         year < 1678 || year > 2261) {
-        return fail(Code::invalid, fmt::format("expected an RFC 3339 time, got '{}'", text.substr(0, 64)));
+        return fail(Code::invalid,
+                    fmt::format("expected an RFC 3339 time, got '{}'", text.substr(0, 64)));
     }
     const std::int64_t days = chrono::sys_days(date).time_since_epoch().count();
     const std::int64_t seconds = days * 86'400 + hour * 3600 + minute * 60 + second - offset;

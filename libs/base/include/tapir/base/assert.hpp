@@ -11,7 +11,7 @@ namespace tapir {
 
 }  // namespace tapir
 
-#define TAPIR_ASSERT(expression)      \
+#define TAPIR_ASSERT(expression)         \
     ((expression) ? static_cast<void>(0) \
                   : ::tapir::assertion_failed(#expression, __FILE__, __LINE__))
 

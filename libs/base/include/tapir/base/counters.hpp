@@ -1,8 +1,8 @@
 // Counters and gauges, and their Prometheus text (exposition format 0.0.4).
 //
 //     Counters counters;
-//     Counter& dropped = counters.counter("tapir_edge_dropped_total", "Frames dropped.", {{"reason", "oversized"}});
-//     dropped.add();
+//     Counter& dropped = counters.counter("tapir_edge_dropped_total", "Frames dropped.",
+//     {{"reason", "oversized"}}); dropped.add();
 //
 // Registering the same name and labels again returns the same counter. References stay valid as
 // long as the Counters. Adding is lock-free; any thread may add, register and print. On the hot
@@ -50,7 +50,8 @@ public:
     Counter& counter(std::string_view name, std::string_view help, Labels labels = {});
     Gauge& gauge(std::string_view name, std::string_view help, Labels labels = {});
 
-    // The value of a counter or gauge by "name" or "name{a=\"b\"}"; 0 if there is none. For tests and status pages.
+    // The value of a counter or gauge by "name" or "name{a=\"b\"}"; 0 if there is none. For tests
+    // and status pages.
     std::int64_t value(std::string_view name_and_labels) const;
     // All of them, sorted by name and labels.
     std::string to_prometheus() const;

@@ -38,7 +38,8 @@ public:
     using Fields = std::initializer_list<LogField>;
     static constexpr unsigned burst_max = 20;  // lines of one message a minute
 
-    // Lines go to standard error as JSON. `now` gives the time; it must be safe to call from any thread.
+    // Lines go to standard error as JSON. `now` gives the time; it must be safe to call from any
+    // thread.
     static Log to_stderr(std::string service, Level lowest, UtcTime (*now)());
     // For tests and twins: lines are appended to `sink`, which must outlive the Log.
     static Log to_string(std::string& sink, Level lowest = Level::info);

@@ -201,12 +201,12 @@ private:
 
 #define TAPIR_JOIN_2(a, b) a##b
 #define TAPIR_JOIN(a, b) TAPIR_JOIN_2(a, b)
-#define TAPIR_TRY(name, expression)                                   \
-    __extension__({                                                   \
-        auto name = (expression);                                     \
-        if (!name) [[unlikely]] {                                     \
-            return ::tapir::fail(std::move(name).error());            \
-        }                                                             \
-        name.take();                                                  \
+#define TAPIR_TRY(name, expression)                        \
+    __extension__({                                        \
+        auto name = (expression);                          \
+        if (!name) [[unlikely]] {                          \
+            return ::tapir::fail(std::move(name).error()); \
+        }                                                  \
+        name.take();                                       \
     })
 #define TRY(expression) TAPIR_TRY(TAPIR_JOIN(tapir_try_, __COUNTER__), expression)

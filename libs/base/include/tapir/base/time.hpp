@@ -1,4 +1,5 @@
-// Points in time and their text (RFC 3339). No clock: time is an argument, and `world` has the clock.
+// Points in time and their text (RFC 3339). No clock: time is an argument, and `world` has the
+// clock.
 #pragma once
 
 #include <chrono>
