@@ -64,7 +64,7 @@ struct Counters::Impl {
 Counters::Counters() : impl_(std::make_unique<Impl>()) {}
 Counters::~Counters() = default;
 
-Counter& Counters::counter(std::string_view name, std::string_view help, Labels labels) {
+Counter& Counters::counter(std::string_view name, std::string_view help, const Labels& labels) {
     const std::lock_guard lock(impl_->mutex);
     auto& slot = impl_->family(name, help, true).counters[text_of(labels)];
     if (!slot) {
@@ -73,7 +73,7 @@ Counter& Counters::counter(std::string_view name, std::string_view help, Labels 
     return *slot;
 }
 
-Gauge& Counters::gauge(std::string_view name, std::string_view help, Labels labels) {
+Gauge& Counters::gauge(std::string_view name, std::string_view help, const Labels& labels) {
     const std::lock_guard lock(impl_->mutex);
     auto& slot = impl_->family(name, help, false).gauges[text_of(labels)];
     if (!slot) {

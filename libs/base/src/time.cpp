@@ -88,7 +88,8 @@ std::int64_t offset_seconds(Scanner& in) {
     if ((sign != '+' && sign != '-') || hours > 23 || minutes > 59) {
         in.expect("");
     }
-    return (sign == '-' ? -1 : 1) * (hours * 3600 + minutes * 60);
+    const std::int64_t seconds = std::int64_t{hours} * 3600 + std::int64_t{minutes} * 60;
+    return sign == '-' ? -seconds : seconds;
 }
 
 }  // namespace
@@ -117,7 +118,8 @@ Result<UtcTime> UtcTime::parse(std::string_view text) {
                     fmt::format("expected an RFC 3339 time, got '{}'", text.substr(0, 64)));
     }
     const std::int64_t days = chrono::sys_days(date).time_since_epoch().count();
-    const std::int64_t seconds = days * 86'400 + hour * 3600 + minute * 60 + second - offset;
+    const std::int64_t seconds =
+        days * 86'400 + std::int64_t{hour} * 3600 + std::int64_t{minute} * 60 + second - offset;
     return from_ns(seconds * 1'000'000'000 + fraction);
 }
 
