@@ -8,7 +8,7 @@
 //     row.v4client_count_hll = clients.serialise_or_null();
 //
 // Laws: merge commutes, associates and is idempotent; the order of adding does not matter. A
-// sketch takes 32 octets, and no more until a second hash comes.
+// sketch takes 40 octets, and no more until a second hash comes.
 #pragma once
 
 #include <cstdint>
