@@ -1,0 +1,57 @@
+// The gate's share of the day's secret: fingerprints of names and the draw of thresholds (R1, R3).
+//
+//     std::array<std::byte, gate_key_size> octets;
+//     day_key.derive("gate", octets);                      // in the edge; wipe `octets` after
+//     const GateKey key(octets);
+//     key.fingerprint(NameKind::pending, "example.com.");   // what pending tables hold
+//     key.draw(Product::histogram, "example.com.");         // uniform bits for draw_threshold()
+//
+// A keyed hash (SipHash-2-4, Aumasson and Bernstein 2012: a pseudorandom function for short
+// inputs) with a key of its own for each purpose. Move-only, wiped when it goes, no formatter.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "tapir/base/bytes.hpp"
+#include "tapir/privacy/pending.hpp"
+#include "tapir/privacy/table.hpp"
+
+namespace tapir::privacy {
+
+inline constexpr std::size_t gate_key_size = 64;  // octets: four keys of 128 bits
+
+// What a fingerprint is for. The same name has unrelated fingerprints for different purposes.
+enum class NameKind : std::uint8_t { pending, list_entry };
+
+class GateKey {
+public:
+    explicit GateKey(std::span<const std::byte, gate_key_size> octets);
+    GateKey(GateKey&& other) noexcept;
+    GateKey& operator=(GateKey&& other) noexcept;
+    GateKey(const GateKey&) = delete;
+    GateKey& operator=(const GateKey&) = delete;
+    ~GateKey();
+
+    // Of the name's text in lower case. Never 0.
+    Fingerprint fingerprint(NameKind kind, std::string_view name) const;
+    // 64 uniform bits that belong to this name, product and day.
+    std::uint64_t draw(Product product, std::string_view name) const;
+    // Two times 64 bits, for identifiers that must not be guessed from the content.
+    std::array<std::byte, 16> identify(std::string_view content) const;
+    // The second of the minute, 0 to 59, at which this edge sends its batches today.
+    unsigned batch_second() const;
+
+private:
+    using Half = std::array<std::uint64_t, 2>;
+    void wipe();
+
+    std::array<Half, 4> keys_{};
+};
+
+// SipHash-2-4 with a 64-bit result. For tests; use GateKey.
+std::uint64_t siphash_2_4(std::uint64_t k0, std::uint64_t k1, ByteView message);
+
+}  // namespace tapir::privacy

@@ -1,0 +1,136 @@
+#include "tapir/privacy/gate_key.hpp"
+
+#include <bit>
+#include <utility>
+
+namespace tapir::privacy {
+namespace {
+
+std::uint64_t little_endian(ByteView octets) {
+    std::uint64_t value = 0;
+    for (std::size_t i = 0; i < octets.size() && i < 8; ++i) {
+        value |= std::to_integer<std::uint64_t>(octets[i]) << (8 * i);
+    }
+    return value;
+}
+
+struct SipState {
+    std::uint64_t v0;
+    std::uint64_t v1;
+    std::uint64_t v2;
+    std::uint64_t v3;
+
+    void rounds(int count) {
+        for (int i = 0; i < count; ++i) {
+            v0 += v1;
+            v1 = std::rotl(v1, 13) ^ v0;
+            v0 = std::rotl(v0, 32);
+            v2 += v3;
+            v3 = std::rotl(v3, 16) ^ v2;
+            v0 += v3;
+            v3 = std::rotl(v3, 21) ^ v0;
+            v2 += v1;
+            v1 = std::rotl(v1, 17) ^ v2;
+            v2 = std::rotl(v2, 32);
+        }
+    }
+};
+
+// Which of the four keys is whose.
+constexpr std::size_t pending_key = 0;
+constexpr std::size_t entry_key = 1;
+constexpr std::size_t draw_key = 2;
+constexpr std::size_t identity_key = 3;
+
+}  // namespace
+
+std::uint64_t siphash_2_4(std::uint64_t k0, std::uint64_t k1, ByteView message) {
+    SipState s{k0 ^ 0x736F6D6570736575ULL, k1 ^ 0x646F72616E646F6DULL, k0 ^ 0x6C7967656E657261ULL,
+               k1 ^ 0x7465646279746573ULL};
+    const std::uint64_t length = message.size();
+    while (message.size() >= 8) {
+        const std::uint64_t word = little_endian(message.first(8));
+        s.v3 ^= word;
+        s.rounds(2);
+        s.v0 ^= word;
+        message = message.subspan(8);
+    }
+    const std::uint64_t last = little_endian(message) | (length << 56U);
+    s.v3 ^= last;
+    s.rounds(2);
+    s.v0 ^= last;
+    s.v2 ^= 0xFF;
+    s.rounds(4);
+    return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
+}
+
+GateKey::GateKey(std::span<const std::byte, gate_key_size> octets) {
+    for (std::size_t i = 0; i < keys_.size(); ++i) {
+        keys_.at(i) = {little_endian(octets.subspan(16 * i, 8)),
+                       little_endian(octets.subspan(16 * i + 8, 8))};
+    }
+}
+
+GateKey::GateKey(GateKey&& other) noexcept : keys_(other.keys_) {
+    other.wipe();
+}
+
+GateKey& GateKey::operator=(GateKey&& other) noexcept {
+    if (this != &other) {
+        keys_ = other.keys_;
+        other.wipe();
+    }
+    return *this;
+}
+
+GateKey::~GateKey() {
+    wipe();
+}
+
+void GateKey::wipe() {
+    // Through a volatile pointer: a plain store to what is about to go may be left out.
+    for (Half& half : keys_) {
+        for (std::uint64_t& word : half) {
+            *static_cast<volatile std::uint64_t*>(&word) = 0;
+        }
+    }
+}
+
+Fingerprint GateKey::fingerprint(NameKind kind, std::string_view name) const {
+    const Half& key = keys_.at(kind == NameKind::pending ? pending_key : entry_key);
+    const std::uint64_t hash = siphash_2_4(key[0], key[1], as_bytes(name));
+    return Fingerprint{hash == 0 ? 1 : hash};
+}
+
+std::uint64_t GateKey::draw(Product product, std::string_view name) const {
+    Bytes message = to_bytes(to_string(product));
+    append_u8(message, 0);
+    append(message, name);
+    const Half& key = keys_.at(draw_key);
+    return siphash_2_4(key[0], key[1], message);
+}
+
+std::array<std::byte, 16> GateKey::identify(std::string_view content) const {
+    const Half& key = keys_.at(identity_key);
+    std::array<std::byte, 16> id{};
+    Bytes message(1, std::byte{0});
+    append(message, content);
+    for (std::size_t half = 0; half < 2; ++half) {
+        message.front() = static_cast<std::byte>(half);
+        const std::uint64_t hash = siphash_2_4(key[0], key[1], message);
+        for (std::size_t i = 0; i < 8; ++i) {
+            id.at(8 * half + i) = static_cast<std::byte>(hash >> (8 * i));
+        }
+    }
+    return id;
+}
+
+unsigned GateKey::batch_second() const {
+    const Half& key = keys_.at(identity_key);
+    return static_cast<unsigned>(siphash_2_4(key[0], key[1],
+                                             as_bytes("\x02"
+                                                      "batch second")) %
+                                 60);
+}
+
+}  // namespace tapir::privacy
