@@ -95,7 +95,6 @@ public:
     friend bool operator==(const Json& a, const Json& b);
 
 private:
-    friend struct JsonPrinter;
     std::variant<std::monostate, bool, std::int64_t, double, std::string, Array, Object> value_;
 };
 
