@@ -1,0 +1,114 @@
+// The compiled list of names: which entry does a name fall under?
+//
+//     NameIndexBuilder builder;
+//     builder.add({.name = name, .kind = EntryKind::suffix});
+//     const NameIndex index = TRY(std::move(builder).build());
+//     write_file(index.bytes());                                    // docs/formats/name-index.md
+//     const NameIndex mapped = TRY(NameIndex::open(bytes, keeper));
+//
+//     for (const FoldedName& name : batch) { index.prefetch(name); }     // where the tables are
+//     for (const FoldedName& name : batch) { index.prefetch_entry(name); }  // where the names are
+//     for (const FoldedName& name : batch) { if (const auto match = index.find(name)) { ... } }
+//
+// An exact entry matches its own name; a suffix entry (a leading dot in lists) matches every name
+// strictly below its own, at any depth. Exact beats suffix; the longest suffix beats shorter ones.
+// A look-up compares the names, so there are no false positives. It allocates nothing.
+// Immutable; threads may share it. Copies share the octets.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "tapir/base/bytes.hpp"
+#include "tapir/base/result.hpp"
+#include "tapir/dns/name.hpp"
+
+namespace tapir::names {
+
+inline constexpr std::size_t entry_count_max = 100'000'000;
+
+enum class EntryKind : std::uint8_t { exact = 1, suffix = 2 };  // also edm_status_bits
+
+// Place of an entry in the order in which entries were added, duplicates left out.
+enum class EntryId : std::uint32_t {};
+
+struct Entry {
+    dns::NameView name;  // a suffix entry without its leading dot
+    EntryKind kind = EntryKind::exact;
+};
+
+struct Match {
+    EntryId id{};
+    EntryKind kind = EntryKind::exact;
+
+    friend bool operator==(const Match&, const Match&) = default;
+};
+
+class NameIndex {
+public:
+    NameIndex();  // an empty list: nothing matches
+
+    // Octets that NameIndexBuilder made. Checks magic, version, sizes and digest. They must outlive
+    // all copies of the index: pass a `keeper` that holds them, or see to it.
+    static Result<NameIndex> open(ByteView octets, std::shared_ptr<const void> keeper = nullptr);
+
+    std::size_t size() const { return entry_count_; }
+    bool empty() const { return entry_count_ == 0; }
+
+    // Asks for the memory that find() will read, for one of a batch. Purely for speed.
+    void prefetch(const dns::FoldedName& name) const;
+    void prefetch_entry(const dns::FoldedName& name) const;
+    std::optional<Match> find(const dns::FoldedName& name) const;
+
+    // The entry itself, lower case. The view is into the octets. Asserts that `id` is below size().
+    Entry entry(EntryId id) const;
+    // Only the exact entry or only the suffix entry of this very name. For tools.
+    std::optional<EntryId> find_entry(const dns::FoldedName& name, EntryKind kind) const;
+
+    // The index as a file. Valid while this index, or a copy, lives.
+    ByteView bytes() const { return octets_; }
+    // XXH3-64 over the file's contents: tells versions of a list apart. Not a signature.
+    std::uint64_t digest() const { return digest_; }
+
+private:
+    friend class NameIndexBuilder;
+    std::optional<EntryId> probe(std::uint64_t fingerprint, dns::NameView name,
+                                 EntryKind kind) const;
+    std::size_t bucket_of(std::uint64_t fingerprint) const;
+    // The stored name of an entry without its root label; empty if the file lies.
+    ByteView stored(std::uint32_t id) const;
+
+    std::shared_ptr<const void> keeper_;
+    ByteView octets_;
+    const std::byte* buckets_ = nullptr;
+    const std::byte* blocks_ = nullptr;
+    const std::byte* kinds_ = nullptr;
+    ByteView names_;
+    std::size_t bucket_count_ = 0;
+    std::size_t entry_count_ = 0;
+    std::uint64_t digest_ = 0;
+    // Bit n: there is a suffix entry of n labels (63: of 63 or more).
+    std::uint64_t suffix_label_counts_ = 0;
+};
+
+class NameIndexBuilder {
+public:
+    // Copies the name, lower case. Refuses (exhausted) more than entry_count_max entries.
+    Result<void> add(Entry entry);
+    std::size_t size() const { return fingerprints_.size(); }
+
+    // Duplicates are left out: there were size() less the index's size() of them.
+    Result<NameIndex> build() &&;
+
+private:
+    Bytes names_;                        // size octet and labels, one after the other
+    std::vector<std::uint32_t> blocks_;  // offset of each block of entries
+    std::vector<std::uint64_t> fingerprints_;
+    std::vector<bool> suffixes_;
+    std::uint64_t suffix_label_counts_ = 0;
+};
+
+}  // namespace tapir::names
