@@ -67,7 +67,7 @@ private:
     void add_v6(V6 address, unsigned bits);
     void settle();
 
-    // After settle(): ascending, disjoint, not touching.
+    // After settle(): ascending and disjoint.
     std::vector<Range<std::uint32_t>> v4_;           // listed as IPv4
     std::vector<Range<std::uint32_t>> v4_unmapped_;  // the same and those listed as ::ffff:…
     std::vector<Range<V6>> v6_;
