@@ -254,8 +254,10 @@ struct JsonPrinter {
             members.push_back(&member);
         }
         if (sorted) {
-            std::ranges::stable_sort(members, {},
-                                     [](const JsonMember* m) { return std::string_view(m->key); });
+            // A name that code put in twice keeps its order.
+            std::ranges::sort(members, [](const JsonMember* a, const JsonMember* b) {
+                return a->key != b->key ? a->key < b->key : a < b;
+            });
         }
         out += '{';
         for (std::size_t i = 0; i < members.size(); ++i) {
@@ -271,6 +273,14 @@ struct JsonPrinter {
         out += '}';
     }
 };
+
+Json Json::array() {
+    return array(Array());
+}
+
+Json Json::object() {
+    return object(Object());
+}
 
 Json Json::array(Array elements) {
     Json json;

@@ -438,9 +438,9 @@ struct Found {
 };
 
 // Every leaf of `tree` is a setting, or an error. toml++ limits the nesting.
+// NOLINTNEXTLINE(misc-no-recursion)
 Result<void> collect(const toml::table& tree, const std::string& prefix, std::string_view file,
-                     const SettingTable& table,
-                     std::vector<Found>& found) {  // NOLINT(misc-no-recursion)
+                     const SettingTable& table, std::vector<Found>& found) {
     for (const auto& [name, node] : tree) {
         const std::string key = prefix + std::string(name.str());
         if (const Setting* setting = find_setting(table, key)) {

@@ -37,26 +37,27 @@ enum class JsonEscape : std::uint8_t {
     html_safe,  // also < > & U+2028 U+2029 as \uXXXX, lower case: what Go's encoding/json writes
 };
 
+// NOLINTNEXTLINE(misc-no-recursion): a copy is as deep as the value
 class Json {
 public:
     using Array = std::vector<Json>;
     using Object = std::vector<JsonMember>;  // in order
 
-    Json() = default;                      // null
-    Json(bool value) : value_(value) {}    // NOLINT(google-explicit-constructor): reads as JSON
-    Json(double value) : value_(value) {}  // NOLINT(google-explicit-constructor)
+    // NOLINTBEGIN(google-explicit-constructor): so that code reads as JSON does
+    Json();  // null
+    Json(bool value);
+    Json(double value);
     template <std::integral N>
         requires(!std::same_as<N, bool>)
-    Json(N value) {  // NOLINT(google-explicit-constructor)
-        TAPIR_ASSERT(std::in_range<std::int64_t>(value));
-        value_ = static_cast<std::int64_t>(value);
-    }
-    Json(std::string value) : value_(std::move(value)) {}  // NOLINT(google-explicit-constructor)
-    Json(std::string_view value)
-        : value_(std::string(value)) {}                      // NOLINT(google-explicit-constructor)
-    Json(const char* value) : value_(std::string(value)) {}  // NOLINT(google-explicit-constructor)
-    static Json array(Array elements = {});
-    static Json object(Object members = {});
+    Json(N value);
+    Json(std::string value);
+    Json(std::string_view value);
+    Json(const char* value);
+    // NOLINTEND(google-explicit-constructor)
+    static Json array();
+    static Json array(Array elements);
+    static Json object();
+    static Json object(Object members);
 
     // Reads one value; only white space may follow it. Errors say the octet and what was expected.
     static Result<Json> parse(std::string_view text, std::size_t size_max = json_size_max);
@@ -98,9 +99,24 @@ private:
     std::variant<std::monostate, bool, std::int64_t, double, std::string, Array, Object> value_;
 };
 
+// NOLINTNEXTLINE(misc-no-recursion): as for Json
 struct JsonMember {
     std::string key;
     Json value;
 };
+
+// Here, and not in the class, because there JsonMember is not known yet.
+inline Json::Json() = default;
+inline Json::Json(bool value) : value_(value) {}
+inline Json::Json(double value) : value_(value) {}
+inline Json::Json(std::string value) : value_(std::move(value)) {}
+inline Json::Json(std::string_view value) : value_(std::string(value)) {}
+inline Json::Json(const char* value) : value_(std::string(value)) {}
+template <std::integral N>
+    requires(!std::same_as<N, bool>)
+Json::Json(N value) {
+    TAPIR_ASSERT(std::in_range<std::int64_t>(value));
+    value_ = static_cast<std::int64_t>(value);
+}
 
 }  // namespace tapir::text
