@@ -351,18 +351,20 @@ Result<std::string> Json::string(std::string_view key) const {
 
 Result<std::int64_t> Json::integer(std::string_view key) const {
     const Json* member = find(key);
-    if (member == nullptr || !member->if_integer()) {
+    const auto value = member == nullptr ? std::nullopt : member->if_integer();
+    if (!value) {
         return wrong_member(key, "an integer", member);
     }
-    return *member->if_integer();
+    return *value;
 }
 
 Result<bool> Json::boolean(std::string_view key) const {
     const Json* member = find(key);
-    if (member == nullptr || !member->if_boolean()) {
+    const auto value = member == nullptr ? std::nullopt : member->if_boolean();
+    if (!value) {
         return wrong_member(key, "a boolean", member);
     }
-    return *member->if_boolean();
+    return *value;
 }
 
 Result<Json::Array> Json::array_of(std::string_view key) const {

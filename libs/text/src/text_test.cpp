@@ -173,6 +173,9 @@ TEST(Json, PrintsInOrderOrSorted) {
               "\"\\u003ca\\u0026b\\u003e\\u2028\"");
     EXPECT_EQ(Json("a\xff").to_string(), "\"a\xef\xbf\xbd\"");
     EXPECT_EQ(Json(1.0).to_string(), "1.0");
+    Json built = Json::object({{"version", 1}, {"names", Json::array({"a", true})}});
+    built.set("version", 2).set("empty", Json());
+    EXPECT_EQ(built.to_string(), R"({"version":2,"names":["a",true],"empty":null})");
 }
 
 TEST(Json, RefusesWhatIsAmbiguousOrTooDeepOrTooLong) {
