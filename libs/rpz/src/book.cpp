@@ -32,16 +32,19 @@ bool any_wildcard_above(std::string_view key, F&& see) {
 NameSet NameSet::from(std::vector<Entry> entries) {
     // For one name the suffix entry comes first, and the first is kept.
     std::ranges::sort(entries, [](const Entry& a, const Entry& b) {
-        return std::pair(std::string_view(a.key), !a.suffix) < std::pair(std::string_view(b.key), !b.suffix);
+        return std::pair(std::string_view(a.key), !a.suffix) <
+               std::pair(std::string_view(b.key), !b.suffix);
     });
     NameSet set;
     set.starts_.reserve(entries.size() + 1);
     for (const Entry& entry : entries) {
         TAPIR_ASSERT(!entry.key.empty() && entry.key.back() == '\0');
-        if (set.suffix_.empty() || set.text_.compare(set.starts_.back(), std::string::npos, entry.key) != 0) {
+        if (set.suffix_.empty() ||
+            set.text_.compare(set.starts_.back(), std::string::npos, entry.key) != 0) {
             set.starts_.push_back(static_cast<std::uint32_t>(set.text_.size()));
             set.text_ += entry.key;
             set.suffix_.push_back(entry.suffix);
+            set.has_suffixes_ = set.has_suffixes_ || entry.suffix;
         }
     }
     TAPIR_ASSERT(set.text_.size() <= std::numeric_limits<std::uint32_t>::max());
@@ -69,11 +72,27 @@ std::size_t NameSet::lower_bound(std::string_view wanted) const {
     return low;
 }
 
+bool NameSet::mentions(std::string_view wanted) const {
+    const std::size_t at = lower_bound(wanted);
+    if (at < size() && key(at) == wanted) {
+        return true;
+    }
+    if (!has_suffixes_ || !key_is_wildcard(wanted)) {
+        return false;
+    }
+    const std::string_view parent = key_parent(wanted);
+    const std::size_t above = lower_bound(parent);
+    return above < size() && key(above) == parent && suffix_[above];
+}
+
 std::optional<std::size_t> NameSet::find(std::string_view wanted) const {
     for (std::string_view name = wanted; !name.empty(); name = key_parent(name)) {
         const std::size_t at = lower_bound(name);
         if (at < size() && key(at) == name && (suffix_[at] || name.size() == wanted.size())) {
             return at;
+        }
+        if (!has_suffixes_) {
+            break;
         }
     }
     return std::nullopt;
@@ -81,13 +100,20 @@ std::optional<std::size_t> NameSet::find(std::string_view wanted) const {
 
 std::string_view to_string(DoubtOutcome outcome) {
     switch (outcome) {
-        case DoubtOutcome::added: return "added";
-        case DoubtOutcome::replaced: return "replaced";
-        case DoubtOutcome::removed: return "removed";
-        case DoubtOutcome::unknown: return "unknown";
-        case DoubtOutcome::stale: return "stale";
-        case DoubtOutcome::expired: return "expired";
-        case DoubtOutcome::exhausted: return "exhausted";
+        case DoubtOutcome::added:
+            return "added";
+        case DoubtOutcome::replaced:
+            return "replaced";
+        case DoubtOutcome::removed:
+            return "removed";
+        case DoubtOutcome::unknown:
+            return "unknown";
+        case DoubtOutcome::stale:
+            return "stale";
+        case DoubtOutcome::expired:
+            return "expired";
+        case DoubtOutcome::exhausted:
+            return "exhausted";
     }
     return "unknown";
 }
@@ -106,7 +132,8 @@ void Book::set_lists(Lists lists) {
         for (const NamedSet& set : *group) {
             for (std::size_t i = 0; i < set.names->size(); ++i) {
                 if (set.names->is_suffix(i)) {
-                    suffix_wildcards_.push_back(std::string(set.names->key(i)).append(wildcard_label));
+                    suffix_wildcards_.push_back(
+                        std::string(set.names->key(i)).append(wildcard_label));
                 }
             }
         }
@@ -199,8 +226,11 @@ Facts Book::own_facts(std::string_view key) const {
 
 bool Book::blocking_wildcard_above(std::string_view key) const {
     return any_wildcard_above(key, [&](std::string_view wildcard) {
+        if (wildcard.size() > labels_size_max_) {
+            return false;
+        }
         const Facts facts = own_facts(wildcard);
-        return !facts.allowed && wildcard.size() <= labels_size_max_ && blocks(decide(rules_, facts).action);
+        return mentioned(wildcard, facts) && !facts.allowed && blocks(decide(rules_, facts).action);
     });
 }
 
@@ -214,6 +244,33 @@ Decision Book::decide_for(std::string_view key) const {
     return decide(rules_, facts(key));
 }
 
+// Only names that a source mentions themselves get a rule: what a suffix entry covers, its wildcard
+// does already. A name that is allowed gets one only if an allow list mentions it.
+bool Book::mentioned(std::string_view key, const Facts& facts) const {
+    const auto mentions = [&](const NamedSet& set) { return set.names->mentions(key); };
+    if (facts.allowed) {
+        return std::ranges::any_of(lists_.allow, mentions);
+    }
+    if (std::ranges::any_of(lists_.deny, mentions) || std::ranges::any_of(lists_.doubt, mentions)) {
+        return true;
+    }
+    for (auto entry = doubts_.lower_bound({std::string(key), {}});
+         entry != doubts_.end() && entry->first.trigger == key; ++entry) {
+        if (!entry->second.removed) {
+            return true;
+        }
+    }
+    return false;
+}
+
+Action Book::action_for(std::string_view key) const {
+    if (key.size() > labels_size_max_) {
+        return Action::none;
+    }
+    const Facts said = facts(key);
+    return mentioned(key, said) ? decide(rules_, said).action : Action::none;
+}
+
 Zone Book::evaluate() const {
     // All keys that could have a rule, each once and in order, from sorted sources side by side.
     struct Source {
@@ -224,19 +281,22 @@ Zone Book::evaluate() const {
     for (const auto* group : {&lists_.allow, &lists_.deny, &lists_.doubt}) {
         for (const NamedSet& set : *group) {
             sources.push_back({[names = set.names.get(), i = std::size_t{0}]() mutable {
-                                   return i < names->size() ? std::optional(names->key(i++)) : std::nullopt;
+                                   return i < names->size() ? std::optional(names->key(i++))
+                                                            : std::nullopt;
                                },
                                {}});
         }
     }
     sources.push_back({[this, i = suffix_wildcards_.begin()]() mutable {
-                           return i == suffix_wildcards_.end() ? std::nullopt
-                                                               : std::optional<std::string_view>(*i++);
+                           return i == suffix_wildcards_.end()
+                                      ? std::nullopt
+                                      : std::optional<std::string_view>(*i++);
                        },
                        {}});
     sources.push_back({[this, i = doubts_.begin()]() mutable {
-                           return i == doubts_.end() ? std::nullopt
-                                                     : std::optional<std::string_view>((i++)->first.trigger);
+                           return i == doubts_.end()
+                                      ? std::nullopt
+                                      : std::optional<std::string_view>((i++)->first.trigger);
                        },
                        {}});
     for (Source& source : sources) {
@@ -253,10 +313,8 @@ Zone Book::evaluate() const {
         if (!least) {
             return std::move(zone).finish();
         }
-        if (least->size() <= labels_size_max_) {
-            if (const Action action = decide_for(*least).action; action != Action::none) {
-                zone.add(*least, action);
-            }
+        if (const Action action = action_for(*least); action != Action::none) {
+            zone.add(*least, action);
         }
         for (Source& source : sources) {
             while (source.head && *source.head == *least) {
@@ -266,7 +324,8 @@ Zone Book::evaluate() const {
     }
 }
 
-// A wildcard came or went: allowed names below it may need a rule of their own, or need it no longer.
+// A wildcard came or went: allowed names below it may need a rule of their own, or need it no
+// longer.
 void Book::add_allowed_below(std::string_view wildcard, Touched& touched) const {
     const std::string parent(key_parent(wildcard));
     for (const NamedSet& set : lists_.allow) {
@@ -290,7 +349,7 @@ Delta Book::evaluate(const Touched& touched, const Zone& zone) const {
     Delta delta;
     for (const std::string& key : all) {
         const Action before = zone.find(key);
-        const Action after = key.size() <= labels_size_max_ ? decide_for(key).action : Action::none;
+        const Action after = action_for(key);
         if (before == after) {
             continue;
         }

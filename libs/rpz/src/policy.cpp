@@ -6,19 +6,26 @@ namespace tapir::rpz {
 
 std::string_view to_string(Rule rule) {
     switch (rule) {
-        case Rule::none: return "none";
-        case Rule::allow: return "allow";
-        case Rule::deny: return "deny";
-        case Rule::tag: return "tag";
-        case Rule::sources: return "sources";
-        case Rule::tags: return "tags";
+        case Rule::none:
+            return "none";
+        case Rule::allow:
+            return "allow";
+        case Rule::deny:
+            return "deny";
+        case Rule::tag:
+            return "tag";
+        case Rule::sources:
+            return "sources";
+        case Rule::tags:
+            return "tags";
     }
     return "none";
 }
 
 namespace {
 
-// The most severe of the rules on doubts. Between equals the one that says most: tag, sources, tags.
+// The most severe of the rules on doubts. Between equals the one that says most: tag, sources,
+// tags.
 Decision judge_doubts(const Rules& rules, const Facts& facts) {
     Decision best;
     const auto fire = [&](Action action, Rule rule, unsigned tag) {

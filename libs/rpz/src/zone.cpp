@@ -64,7 +64,8 @@ Zone::Zone(Blocks blocks) : size_(0) {
 
 // The last block whose first key is not after `key`; 0 if there is none such.
 std::size_t Zone::block_for(std::string_view key) const {
-    const auto after = std::ranges::upper_bound(*blocks_, key, {}, [](const auto& b) { return b->key(0); });
+    const auto after =
+        std::ranges::upper_bound(*blocks_, key, {}, [](const auto& b) { return b->key(0); });
     return after == blocks_->begin() ? 0 : static_cast<std::size_t>(after - blocks_->begin()) - 1;
 }
 
@@ -161,7 +162,8 @@ Zone Zone::Builder::finish() && {
 
 namespace {
 
-// Walks over the old records and the delta together, in order, and hands on what is in the new zone.
+// Walks over the old records and the delta together, in order, and hands on what is in the new
+// zone.
 class Merge {
 public:
     explicit Merge(const Delta& delta) : removed_(delta.removed), added_(delta.added) {}
@@ -262,7 +264,8 @@ Zone Zone::apply(const Delta& delta) const {
         append_blocks(out, std::move(records));
         ++b;
     }
-    out.insert(out.end(), old.begin() + static_cast<std::ptrdiff_t>(std::min(b, old.size())), old.end());
+    out.insert(out.end(), old.begin() + static_cast<std::ptrdiff_t>(std::min(b, old.size())),
+               old.end());
     return Zone(std::move(out));
 }
 
@@ -344,13 +347,16 @@ void append_history(Snapshot& snapshot, Snapshot::Step step) {
         snapshot.history_records -= snapshot.history[drop].delta->size();
         ++drop;
     }
-    snapshot.history.erase(snapshot.history.begin(), snapshot.history.begin() + static_cast<std::ptrdiff_t>(drop));
+    snapshot.history.erase(snapshot.history.begin(),
+                           snapshot.history.begin() + static_cast<std::ptrdiff_t>(drop));
 }
 
 Snapshot publish(const Snapshot& before, Delta delta) {
     TAPIR_ASSERT(!delta.empty());
-    Snapshot after{before.zone.apply(delta), before.serial.next(), before.history, before.history_records};
-    append_history(after, {before.serial, after.serial, std::make_shared<const Delta>(std::move(delta))});
+    Snapshot after{before.zone.apply(delta), before.serial.next(), before.history,
+                   before.history_records};
+    append_history(after,
+                   {before.serial, after.serial, std::make_shared<const Delta>(std::move(delta))});
     return after;
 }
 

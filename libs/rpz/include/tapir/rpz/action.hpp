@@ -1,7 +1,8 @@
 // What a resolver is told to do with a name, and the tags that observations carry.
 //
 // An action is written into the zone as the target of a CNAME (the RPZ convention):
-//     nxdomain "."   nodata "*."   drop "rpz-drop."   passthru "rpz-passthru."   tcp_only "rpz-tcp-only."
+//     nxdomain "."   nodata "*."   drop "rpz-drop."   passthru "rpz-passthru."   tcp_only
+//     "rpz-tcp-only."
 #pragma once
 
 #include <array>
@@ -35,7 +36,8 @@ std::optional<Action> action_of_target(ByteView rdata);
 inline constexpr unsigned tag_count = 32;
 inline constexpr std::uint32_t looptest_tag = 1024;  // a test of the loop; never policy
 
-// The bit of a tag by the core's name (globally_new), the processor's (newname) or its number ("17").
+// The bit of a tag by the core's name (globally_new), the processor's (newname) or its number
+// ("17").
 std::optional<unsigned> tag_bit(std::string_view name);
 // The core's name of a bit, else the processor's, else its number.
 std::string tag_name(unsigned bit);

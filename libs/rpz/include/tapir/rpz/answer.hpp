@@ -1,7 +1,8 @@
 // What the primary answers: SOA, AXFR, IXFR and the few other questions, from one snapshot.
 //
-//     Answer a = answer(service, snapshot, query, {.transport = Transport::tcp, .plain_allowed = true}, now);
-//     while (a.next(message, now)) { send(message); }      // none, one, or a whole transfer
+//     Answer a = answer(service, snapshot, query, {.transport = Transport::tcp, .plain_allowed =
+//     true}, now); while (a.next(message, now)) { send(message); }      // none, one, or a whole
+//     transfer
 //
 // A pure function of its arguments: no socket, no clock. Every input is hostile; what is wrong with
 // it is a QueryFault, which names a counter.
@@ -20,8 +21,8 @@
 
 namespace tapir::rpz {
 
-inline constexpr std::size_t query_size_max = 4'096;      // octets; larger requests get FORMERR
-inline constexpr std::size_t message_size_max = 65'535;   // octets of one message over TCP
+inline constexpr std::size_t query_size_max = 4'096;          // octets; larger requests get FORMERR
+inline constexpr std::size_t message_size_max = 65'535;       // octets of one message over TCP
 inline constexpr std::size_t transfer_message_size = 16'384;  // what we fill transfer messages to
 inline constexpr std::uint32_t record_ttl_s = 3'600;
 
@@ -83,23 +84,25 @@ public:
     ~Answer();
 
     QueryOutcome outcome() const;
-    // Writes the next message; false when there is none left. Transfers are written as they are asked for.
+    // Writes the next message; false when there is none left. Transfers are written as they are
+    // asked for.
     bool next(Bytes& message, UtcTime now);
 
 private:
-    friend Answer answer(const Apex&, std::shared_ptr<const Snapshot>, const std::vector<TsigKey>&, ByteView,
-                         Peer, UtcTime);
+    friend Answer answer(const Apex&, std::shared_ptr<const Snapshot>, const std::vector<TsigKey>&,
+                         ByteView, Peer, UtcTime);
     struct Impl;
     explicit Answer(std::unique_ptr<Impl> impl);
     std::unique_ptr<Impl> impl_;
 };
 
 // `apex` and `keys` must outlive the Answer.
-Answer answer(const Apex& apex, std::shared_ptr<const Snapshot> snapshot, const std::vector<TsigKey>& keys,
-              ByteView query, Peer peer, UtcTime now);
+Answer answer(const Apex& apex, std::shared_ptr<const Snapshot> snapshot,
+              const std::vector<TsigKey>& keys, ByteView query, Peer peer, UtcTime now);
 
 // A NOTIFY (RFC 1996) for the zone, with its SOA as a hint; signed if there is a key.
-Bytes notify_message(const Apex& apex, Serial serial, std::uint16_t id, const TsigKey* key, UtcTime now);
+Bytes notify_message(const Apex& apex, Serial serial, std::uint16_t id, const TsigKey* key,
+                     UtcTime now);
 // Whether `reply` acknowledges the NOTIFY with this id (opcode NOTIFY, a response, NOERROR).
 bool acknowledges_notify(ByteView reply, std::uint16_t id);
 

@@ -41,6 +41,8 @@ public:
     std::size_t size() const { return starts_.empty() ? 0 : starts_.size() - 1; }
     std::string_view key(std::size_t index) const;
     bool is_suffix(std::size_t index) const { return suffix_[index]; }
+    // Whether an entry speaks of exactly this key; a suffix entry x speaks of x and of *.x.
+    bool mentions(std::string_view key) const;
     // The entry that covers this key: the exact one, else the longest suffix.
     std::optional<std::size_t> find(std::string_view key) const;
     // The first entry that is not before `key`.
@@ -50,6 +52,7 @@ private:
     std::string text_;
     std::vector<std::uint32_t> starts_;
     std::vector<bool> suffix_;
+    bool has_suffixes_ = false;
 };
 
 struct NamedSet {
@@ -84,7 +87,15 @@ struct DoubtKey {
 };
 
 // What became of one entry of a message. Each value names a counter.
-enum class DoubtOutcome : std::uint8_t { added, replaced, removed, unknown, stale, expired, exhausted };
+enum class DoubtOutcome : std::uint8_t {
+    added,
+    replaced,
+    removed,
+    unknown,
+    stale,
+    expired,
+    exhausted
+};
 std::string_view to_string(DoubtOutcome outcome);
 
 class Book {
@@ -116,19 +127,20 @@ public:
     Decision decide_for(std::string_view key) const;
     // The whole zone from nothing.
     Zone evaluate() const;
-    // The difference that these names make to `zone`, with the allowed names below a touched wildcard.
+    // The difference that these names make to `zone`, with the allowed names below a touched
+    // wildcard.
     Delta evaluate(const Touched& touched, const Zone& zone) const;
     // How many names `enforce` would act on and `shadow` does not. A pass over all doubts.
     std::size_t would_be_count() const;
 
     // One line of an explanation.
     struct Word {
-        std::string kind;    // allow, deny, doubt
+        std::string kind;  // allow, deny, doubt
         std::string source;
-        std::string entry;   // what matched, as text; a leading dot for a suffix entry
+        std::string entry{};  // what matched, as text; a leading dot for a suffix entry
         std::uint32_t tags = 0;
-        std::optional<UtcTime> time_added;
-        std::optional<UtcTime> expires;
+        std::optional<UtcTime> time_added{};
+        std::optional<UtcTime> expires{};
     };
     std::vector<Word> words(std::string_view key) const;
 
@@ -142,12 +154,15 @@ private:
     void erase(Doubts::iterator entry);
     Facts own_facts(std::string_view key) const;
     bool blocking_wildcard_above(std::string_view key) const;
+    bool mentioned(std::string_view key, const Facts& facts) const;
+    Action action_for(std::string_view key) const;
     void add_allowed_below(std::string_view wildcard, Touched& touched) const;
 
     Rules rules_;
     std::size_t labels_size_max_;
     Lists lists_;
-    std::vector<std::string> suffix_wildcards_;  // "*.x" for each suffix entry x of any list, sorted
+    std::vector<std::string>
+        suffix_wildcards_;  // "*.x" for each suffix entry x of any list, sorted
     Doubts doubts_;
     std::set<Doubts::const_iterator, Sooner> expiries_;
 };

@@ -1,7 +1,8 @@
 // The name that a rule of the zone acts on: checked once, case folded, without the zone's own name.
 //
 //     const Trigger bad = TRY(Trigger::parse("Bad.Example"));   // with or without a final dot
-//     bad.key();        // "example\0bad\0": the order of these octets is the canonical order of DNS
+//     bad.key();        // "example\0bad\0": the order of these octets is the canonical order of
+//     DNS
 //
 // A trigger with the leftmost label "*" is a wildcard: it acts on every name below its parent, not
 // on the parent. Values; threads may share them.
@@ -17,7 +18,8 @@
 
 namespace tapir::rpz {
 
-inline constexpr std::size_t owner_size_max = 255;  // octets of trigger and zone together, RFC 1035 §2.3.4
+inline constexpr std::size_t owner_size_max =
+    255;  // octets of trigger and zone together, RFC 1035 §2.3.4
 
 // Why a name cannot be a trigger. Each value names a counter.
 enum class TriggerError : std::uint8_t { empty, bad_label, too_long, nul, bad_escape };
@@ -26,9 +28,11 @@ Error to_error(TriggerError error);
 
 class Trigger {
 public:
-    // Reads presentation form (RFC 1035 §5.1 escapes). The root and names with a NUL octet are refused.
+    // Reads presentation form (RFC 1035 §5.1 escapes). The root and names with a NUL octet are
+    // refused.
     static Result<Trigger, TriggerError> parse(std::string_view text);
-    // Reads an uncompressed name in wire form, root label included; what follows it is not looked at.
+    // Reads an uncompressed name in wire form, root label included; what follows it is not looked
+    // at.
     static Result<Trigger, TriggerError> from_wire(ByteView wire);
     // What key() returned. Asserts that it looks like one.
     static Trigger from_key(std::string_view key);

@@ -48,17 +48,25 @@ private:
 };
 
 // What a request's signature is worth. Each value names a counter.
-enum class TsigState : std::uint8_t { absent, good, bad_key, bad_signature, bad_time, bad_truncation, malformed };
+enum class TsigState : std::uint8_t {
+    absent,
+    good,
+    bad_key,
+    bad_signature,
+    bad_time,
+    bad_truncation,
+    malformed
+};
 std::string_view to_string(TsigState state);
 
 struct TsigCheck {
     TsigState state = TsigState::absent;
-    const TsigKey* key = nullptr;      // if known; points into `keys`
-    Bytes mac;                         // the request's, to chain the answer on
-    Bytes key_name;                    // as sent, for an unsigned error answer
-    Bytes algorithm;                   // likewise
-    std::uint64_t time_signed = 0;     // seconds, as sent
-    std::size_t unsigned_size = 0;     // where the TSIG record begins in the message
+    const TsigKey* key = nullptr;   // if known; points into `keys`
+    Bytes mac;                      // the request's, to chain the answer on
+    Bytes key_name;                 // as sent, for an unsigned error answer
+    Bytes algorithm;                // likewise
+    std::uint64_t time_signed = 0;  // seconds, as sent
+    std::size_t unsigned_size = 0;  // where the TSIG record begins in the message
 };
 
 // Looks for a TSIG record at the message's end and verifies it.
@@ -67,7 +75,8 @@ TsigCheck verify_tsig(ByteView message, const std::vector<TsigKey>& keys, UtcTim
 // Adds TSIG records to the messages of one answer, in order. The key must outlive it.
 class TsigSigner {
 public:
-    TsigSigner(const TsigKey& key, ByteView request_mac) : key_(&key), chain_(to_bytes(request_mac)) {}
+    TsigSigner(const TsigKey& key, ByteView request_mac)
+        : key_(&key), chain_(to_bytes(request_mac)) {}
     void sign(Bytes& message, UtcTime now);
     // The answer to a request whose time was off: its own time, and ours as "other data".
     void sign_bad_time(Bytes& message, std::uint64_t request_time, UtcTime now);

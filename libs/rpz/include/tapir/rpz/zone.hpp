@@ -1,4 +1,5 @@
-// The zone as a value: rules in canonical order, each owner once; its serial; what changed between two.
+// The zone as a value: rules in canonical order, each owner once; its serial; what changed between
+// two.
 //
 //     const Delta delta = difference(*old_zone, new_zone);
 //     snapshot = publish(*snapshot, delta);      // serial + 1, history longer by one
@@ -22,7 +23,8 @@
 
 namespace tapir::rpz {
 
-// A zone's version in the arithmetic of RFC 1982: numbers on a circle, "newer" means within half of it.
+// A zone's version in the arithmetic of RFC 1982: numbers on a circle, "newer" means within half of
+// it.
 class Serial {
 public:
     constexpr Serial() = default;
