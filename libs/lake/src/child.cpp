@@ -72,7 +72,11 @@ Result<Bytes> serve(int argc, const char* const* argv) {
         const Bytes sql = TRY(read_input(query_size_max));
         return encode(query_here(argv[3], as_text(sql)));
     }
-    return fail(Code::invalid, "usage: gate EDGE SECONDS, or query DIRECTORY");
+    if (what == "file" && argc == 4) {
+        const Bytes sql = TRY(read_input(query_size_max));
+        return encode(query_file_here(argv[3], as_text(sql)));
+    }
+    return fail(Code::invalid, "usage: gate EDGE SECONDS, query DIRECTORY, or file PATH");
 }
 
 }  // namespace

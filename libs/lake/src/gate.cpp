@@ -322,4 +322,26 @@ Result<Table> query_here(const std::string& directory, std::string_view sql) {
     return duck.run(std::string(sql));
 }
 
+Result<Table> query_file_here(const std::string& path, std::string_view sql) {
+    if (sql.size() > query_size_max) {
+        return fail(Code::invalid, fmt::format("a query of more than {} octets", query_size_max));
+    }
+    auto duck = TRY(Duck::open(fmt::format("SET allowed_paths = [{}];", quoted(path))));
+    const std::string source =
+        fmt::format("read_parquet({}, hive_partitioning = false)", quoted(path));
+    const Table columns = TRY(duck.run(fmt::format("DESCRIBE SELECT * FROM {}", source)));
+    std::string times;
+    for (const auto& column : columns.rows) {
+        // A time without a zone, in UTC, prints without the zone tables that we do not load.
+        if (column.at(1) == "TIMESTAMP WITH TIME ZONE") {
+            const std::string& name = *column.at(0);
+            times += fmt::format("{}make_timestamp(epoch_us(\"{}\")) AS \"{}\"",
+                                 times.empty() ? "" : ", ", name, name);
+        }
+    }
+    TRY(duck.run(fmt::format("CREATE VIEW file AS SELECT *{} FROM {}",
+                             times.empty() ? "" : " REPLACE (" + times + ")", source)));
+    return duck.run(std::string(sql));
+}
+
 }  // namespace tapir::lake

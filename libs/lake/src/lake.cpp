@@ -35,6 +35,28 @@ bool is_own_trouble(const world::ChildOutcome& outcome) {
     return outcome.signal == 0 && (outcome.exit_status == 2 || outcome.exit_status >= 126);
 }
 
+Result<Table> ask_child(world::Children& children, std::vector<std::string> arguments,
+                        std::string_view sql) {
+    if (sql.size() > query_size_max) {
+        return fail(Code::invalid, fmt::format("a query of more than {} octets", query_size_max));
+    }
+    world::ChildCommand command;
+    command.arguments = std::move(arguments);
+    command.input = as_bytes(sql);
+    command.memory_max = child_memory_max;
+    command.cpu_s_max = child_cpu_s_max;
+    command.output_size_max = query_result_size_max;
+    const auto ran = TRY(children.run(command));
+    if (is_own_trouble(ran)) {
+        return fail(Code::internal, fmt::format("lake: the child failed: {}", ran.errors));
+    }
+    if (!ran.succeeded()) {
+        return fail(Code::invalid, fmt::format("the query ended by signal {}, status {}",
+                                               ran.signal, ran.exit_status));
+    }
+    return decode_table(ran.output);
+}
+
 }  // namespace
 
 std::string_view to_string(Refusal refusal) {
@@ -108,24 +130,13 @@ Result<Verdict> DirectoryLake::admit(ByteView upload, const UploadInfo& info) {
 }
 
 Result<Table> DirectoryLake::query(std::string_view sql) {
-    if (sql.size() > query_size_max) {
-        return fail(Code::invalid, fmt::format("a query of more than {} octets", query_size_max));
-    }
-    world::ChildCommand command;
-    command.arguments = {options_.program, std::string(child_word), "query", options_.directory};
-    command.input = as_bytes(sql);
-    command.memory_max = child_memory_max;
-    command.cpu_s_max = child_cpu_s_max;
-    command.output_size_max = query_result_size_max;
-    const auto ran = TRY(children_.run(command));
-    if (is_own_trouble(ran)) {
-        return fail(Code::internal, fmt::format("lake: the child failed: {}", ran.errors));
-    }
-    if (!ran.succeeded()) {
-        return fail(Code::invalid, fmt::format("the query ended by signal {}, status {}",
-                                               ran.signal, ran.exit_status));
-    }
-    return decode_table(ran.output);
+    return ask_child(children_,
+                     {options_.program, std::string(child_word), "query", options_.directory}, sql);
+}
+
+Result<Table> query_file(world::Children& children, const std::string& program,
+                         const std::string& path, std::string_view sql) {
+    return ask_child(children, {program, std::string(child_word), "file", path}, sql);
 }
 
 Result<Verdict> MemoryLake::admit(ByteView upload, const UploadInfo& info) {

@@ -37,6 +37,9 @@ Result<Gated> gate(ByteView upload, std::string_view edge, std::int64_t interval
 // The same for a query over the lake in `directory`, read only.
 Result<Table> query_here(const std::string& directory, std::string_view sql);
 
+// The same for one Parquet file, which the statement sees as the view `file`; its times are UTC.
+Result<Table> query_file_here(const std::string& path, std::string_view sql);
+
 // How the two talk. Readers of hostile bytes: nothing is believed about sizes.
 Bytes encode(const Gated& gated);
 Result<Gated> decode_gated(ByteView bytes);

@@ -127,6 +127,11 @@ private:
     DirectoryLakeOptions options_;
 };
 
+// One statement over the view `file`, which is the Parquet file at `path`; in a child process with
+// the limits of uploads. For tools that show a file. `program` as in DirectoryLakeOptions.
+Result<Table> query_file(world::Children& children, const std::string& program,
+                         const std::string& path, std::string_view sql);
+
 // For tests and the simulator: remembers what was admitted, refuses or fails when told to, opens
 // nothing. Every upload counts as one row.
 class MemoryLake final : public Lake {

@@ -1,0 +1,45 @@
+// The operator's commands. Each does one thing and returns what to print, or an error for people;
+// main() parses the words, prints and sets the exit status.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "tapir/base/result.hpp"
+
+namespace tapir::cli {
+
+// keys new: FOLDER/KID.jwk (private, 0600) and FOLDER/KID.public.jwk. Nothing is overwritten.
+Result<std::string> new_key(const std::string& kid, const std::string& folder);
+// keys show: what a key file holds, without its secret.
+Result<std::string> show_key(const std::string& path);
+
+// list compile: a text, CSV or DAWG list as an index file.
+Result<std::string> compile_list(const std::string& list, const std::string& format,
+                                 const std::string& out);
+// list lookup: which entry each name falls under; `path` is a list or an index.
+Result<std::string> lookup(const std::string& path, const std::vector<std::string>& names);
+
+struct ReplayOptions {
+    std::string to;           // a dnstap socket: path, unix:PATH or ADDRESS:PORT
+    std::uint64_t rate = 0;   // frames a second; 0: as fast as it is taken
+    std::uint64_t times = 1;  // how often the file is sent
+};
+// replay: the frames of a .fstrm file to a dnstap socket.
+Result<std::string> replay(const std::string& path, const ReplayOptions& options);
+
+// show: a histogram, JWS messages, a batch, a checkpoint, a ledger entry bundle, readable.
+Result<std::string> show(const std::string& path, std::uint64_t rows);
+
+struct VerifyOptions {
+    std::string verifier;  // "ORIGIN+ID+KEY"; empty: the file `verifier` of the ledger
+    std::string sent;      // folder with the files that were sent; empty: not compared
+};
+// ledger verify: every leaf, tile and checkpoint, and the files that were sent.
+Result<std::string> verify_ledger(const std::string& folder, const VerifyOptions& options);
+
+// explain: what the policy says of a name, and why. `url` is the policy's metrics address.
+Result<std::string> explain(const std::string& url, const std::string& name);
+
+}  // namespace tapir::cli

@@ -1,0 +1,123 @@
+// tapir: the operator's command line.
+#include <cstdio>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "commands.hpp"
+#include "tapir/lake/child.hpp"
+
+namespace {
+
+// Prints what a command says, or why there is nothing to say. The exit status.
+int finish(const tapir::Result<std::string>& result) {
+    if (result) {
+        fmt::print("{}", *result);
+        return 0;
+    }
+    fmt::print(stderr, "tapir: {}\n", result.error().what());
+    return 1;
+}
+
+struct Words {
+    std::string kid, folder, file, format, out, name;
+    std::vector<std::string> names;
+    std::uint64_t rows = 50;
+    tapir::cli::ReplayOptions replay;
+    tapir::cli::VerifyOptions verify;
+    std::string url = "http://127.0.0.1:2113";
+    tapir::Result<std::string> result = std::string();
+};
+
+void add_keys(CLI::App& app, Words& words) {
+    auto* keys = app.add_subcommand("keys", "Make and show keys")->require_subcommand(1);
+    auto* make = keys->add_subcommand("new", "Make an Ed25519 key: KID.jwk and KID.public.jwk");
+    make->add_option("--kid", words.kid, "Key id: the edge's name")->required();
+    make->add_option("--out", words.folder, "Folder")->required();
+    make->callback([&] { words.result = tapir::cli::new_key(words.kid, words.folder); });
+    auto* show = keys->add_subcommand("show", "Show a key file without its secret");
+    show->add_option("FILE", words.file, "A .jwk or .pem file")->required();
+    show->callback([&] { words.result = tapir::cli::show_key(words.file); });
+}
+
+void add_list(CLI::App& app, Words& words) {
+    auto* list =
+        app.add_subcommand("list", "Compile and ask lists of names")->require_subcommand(1);
+    auto* compile = list->add_subcommand("compile", "Compile a list to a memory-mapped index");
+    compile->add_option("LIST", words.file, "text, CSV or DAWG")->required();
+    compile->add_option("--out", words.out, "Index file")->required();
+    compile->add_option("--format", words.format, "text, csv, edm_text, edm_csv or dawg");
+    compile->callback(
+        [&] { words.result = tapir::cli::compile_list(words.file, words.format, words.out); });
+    auto* lookup = list->add_subcommand("lookup", "Which entry does a name fall under?");
+    lookup->add_option("LIST", words.file, "A list or an index")->required();
+    lookup->add_option("NAME", words.names, "Names")->required();
+    lookup->callback([&] { words.result = tapir::cli::lookup(words.file, words.names); });
+}
+
+void add_replay(CLI::App& app, Words& words) {
+    auto* replay = app.add_subcommand("replay", "Send a .fstrm file to a dnstap socket");
+    replay->add_option("FILE", words.file, "A .fstrm file")->required();
+    replay->add_option("--to", words.replay.to, "unix:PATH or ADDRESS:PORT")->required();
+    replay->add_option("--rate", words.replay.rate, "Frames a second (0: as fast as it goes)");
+    replay->add_option("--times", words.replay.times, "How often the file is sent");
+    replay->callback([&] { words.result = tapir::cli::replay(words.file, words.replay); });
+}
+
+void add_reading(CLI::App& app, Words& words) {
+    auto* show = app.add_subcommand("show", "Show a histogram, JWS messages or a ledger file");
+    show->add_option("FILE", words.names, "Files")->required();
+    show->add_option("--rows", words.rows, "Rows of a histogram, at most");
+    show->callback([&] {
+        std::string all;
+        for (const std::string& file : words.names) {
+            auto shown = tapir::cli::show(file, words.rows);
+            if (!shown) {
+                words.result = tapir::fail(shown.error());
+                return;
+            }
+            all += (words.names.size() > 1 ? "== " + file + "\n" : "") + *shown;
+        }
+        words.result = all;
+    });
+    auto* ledger = app.add_subcommand("ledger", "Check a ledger")->require_subcommand(1);
+    auto* verify =
+        ledger->add_subcommand("verify", "Verify leaves, tiles, checkpoint and sent files");
+    verify->add_option("FOLDER", words.folder, "The ledger's folder")->required();
+    verify->add_option("--verifier", words.verify.verifier,
+                       "ORIGIN+ID+KEY as published (default: the file 'verifier' beside the log)");
+    verify->add_option("--sent", words.verify.sent,
+                       "Folder with the files that were sent (default: as the ledger lies)");
+    verify->callback([&] { words.result = tapir::cli::verify_ledger(words.folder, words.verify); });
+    auto* explain = app.add_subcommand("explain", "What the policy says of a name, and why");
+    explain->add_option("NAME", words.name, "A domain name")->required();
+    explain->add_option("--url", words.url, "Metrics address of tapir-policy");
+    explain->callback([&] { words.result = tapir::cli::explain(words.url, words.name); });
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    if (tapir::lake::is_child(argc, argv)) {
+        return tapir::lake::child_main(argc, argv);
+    }
+    try {
+        CLI::App app("tapir: keys, lists, captures and ledgers of Tapir");
+        app.set_version_flag("--version", "tapir " TAPIR_VERSION);
+        app.require_subcommand(1);
+        Words words;
+        add_keys(app, words);
+        add_list(app, words);
+        add_replay(app, words);
+        add_reading(app, words);
+        try {
+            app.parse(argc, argv);
+        } catch (const CLI::ParseError& error) {
+            return app.exit(error) == 0 ? 0 : 1;
+        }
+        return finish(words.result);
+    } catch (const std::exception& error) {
+        (void)std::fprintf(stderr, "tapir: %s\n", error.what());
+        return 1;
+    }
+}
