@@ -74,7 +74,7 @@ struct Message {
     std::uint16_t question_count = 0;  // questions that are there
     Question question;                 // the first; the root with type and class 0 if there is none
     std::array<std::uint16_t, 3> record_counts = {};  // by Section, as the header claims
-    std::uint16_t records_offset = 0;                 // where the first record starts, or the end
+    std::uint32_t records_offset = 0;                 // where the first record starts, or the end
     bool records_broken = false;                      // at depth standard only
     Pointers pointers = Pointers::backwards;          // what readers of this message allow
 };

@@ -57,13 +57,13 @@ private:
         std::uint64_t fingerprint = 0;
         std::uint32_t name_offset = 0;  // into names_
         std::uint8_t name_size = 0;     // 0: an empty slot
-        std::uint8_t rules = 0;         // bits
+        std::uint8_t rules = 0;         // bits; none for a name that only has rules below it
     };
-    PublicSuffixes() = default;
+    PublicSuffixes();
     void add(const FoldedName& name, std::uint8_t rules);
-    void add_one(const FoldedName& name, std::size_t label_count, std::uint8_t rules);
+    // The slot of a suffix of `name`, or the empty slot where it belongs.
+    std::size_t slot_of(const FoldedName& name, std::size_t label_count) const;
     void grow();
-    std::uint8_t rules_of(const FoldedName& name, std::size_t label_count, bool& found) const;
 
     std::vector<Slot> slots_;  // open addressing, 2^n; every parent of a rule has a slot too
     Bytes names_;

@@ -1,0 +1,382 @@
+#include "tapir/dns/name.hpp"
+
+#include <algorithm>
+
+#include "tapir/base/assert.hpp"
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+namespace tapir::dns {
+
+namespace {
+
+constexpr std::size_t octet_at(ByteView wire, std::size_t i) {
+    return std::to_integer<std::size_t>(wire[i]);
+}
+
+void copy_lower(std::byte* to, const std::byte* from, std::size_t size) {
+    // Length octets are at most 63, below 'A': so the wire form can be folded without its labels.
+    for (std::size_t i = 0; i < size; ++i) {
+        to[i] = to_lower(from[i]);
+    }
+}
+
+bool is_escaped_with_backslash(unsigned char c) {
+    switch (c) {
+        case '.':
+        case ' ':
+        case '\'':
+        case '@':
+        case ';':
+        case '(':
+        case ')':
+        case '"':
+        case '\\':
+            return true;
+        default:
+            return false;
+    }
+}
+
+// Writes one octet's text to `to`; returns how many characters (1 to 4).
+std::size_t write_octet_text(char* to, unsigned char c) {
+    if (c < 0x20 || c > 0x7E) {
+        to[0] = '\\';
+        to[1] = static_cast<char>('0' + c / 100);
+        to[2] = static_cast<char>('0' + c / 10 % 10);
+        to[3] = static_cast<char>('0' + c % 10);
+        return 4;
+    }
+    std::size_t size = 0;
+    if (is_escaped_with_backslash(c)) {
+        to[size++] = '\\';
+    }
+    to[size++] = static_cast<char>(c);
+    return size;
+}
+
+std::size_t write_label_text(char* to, ByteView label, Case letter_case) {
+    std::size_t size = 0;
+    for (const std::byte octet : label) {
+        const std::byte shown = letter_case == Case::lower ? to_lower(octet) : octet;
+        size += write_octet_text(to + size, std::to_integer<unsigned char>(shown));
+    }
+    return size;
+}
+
+bool is_digit(char c) {
+    return c >= '0' && c <= '9';
+}
+
+// Reads an escape whose backslash is at text[at]; moves `at` behind it.
+Result<std::byte, NameError> read_escape(std::string_view text, std::size_t& at) {
+    if (at + 1 >= text.size()) {
+        return fail(NameError::escape);
+    }
+    if (!is_digit(text[at + 1])) {
+        at += 2;
+        return static_cast<std::byte>(text[at - 1]);
+    }
+    if (at + 3 >= text.size() || !is_digit(text[at + 2]) || !is_digit(text[at + 3])) {
+        return fail(NameError::escape);
+    }
+    const int value = (text[at + 1] - '0') * 100 + (text[at + 2] - '0') * 10 + (text[at + 3] - '0');
+    if (value > 255) {
+        return fail(NameError::escape);
+    }
+    at += 4;
+    return static_cast<std::byte>(value);
+}
+
+}  // namespace
+
+std::string_view to_string(NameError error) {
+    switch (error) {
+        case NameError::truncated:
+            return "truncated";
+        case NameError::label_type:
+            return "label_type";
+        case NameError::pointer:
+            return "pointer";
+        case NameError::pointer_count:
+            return "pointer_count";
+        case NameError::name_too_long:
+            return "name_too_long";
+        case NameError::label_too_long:
+            return "label_too_long";
+        case NameError::empty_label:
+            return "empty_label";
+        case NameError::escape:
+            return "escape";
+    }
+    return "unknown";
+}
+
+Error to_error(NameError error) {
+    switch (error) {
+        case NameError::truncated:
+            return {Code::invalid, "expected a domain name, got octets that end before it does"};
+        case NameError::label_type:
+            return {Code::invalid, "expected a label of 0 to 63 octets, got a reserved label type"};
+        case NameError::pointer:
+            return {Code::invalid, "expected a compression pointer that goes backwards"};
+        case NameError::pointer_count:
+            return {Code::invalid, "expected at most 126 compression pointers"};
+        case NameError::name_too_long:
+            return {Code::invalid, "expected a name of at most 255 octets, got a longer one"};
+        case NameError::label_too_long:
+            return {Code::invalid, "expected labels of at most 63 octets, got a longer one"};
+        case NameError::empty_label:
+            return {Code::invalid, "expected a name without empty labels, got an empty one"};
+        case NameError::escape:
+            return {Code::invalid, "expected \\DDD (at most 255) or an octet after a backslash"};
+    }
+    return {Code::internal, "unknown name error"};
+}
+
+Result<NameView, NameError> NameView::parse(ByteView wire) {
+    std::size_t at = 0;
+    std::size_t labels = 0;
+    while (at < wire.size()) {
+        const std::size_t size = octet_at(wire, at);
+        if (size == 0) {
+            return NameView(wire.data(), at + 1, labels);
+        }
+        if (size > label_size_max) {
+            return fail(NameError::label_type);
+        }
+        at += 1 + size;
+        ++labels;
+        if (at >= name_size_max) {
+            return fail(NameError::name_too_long);
+        }
+    }
+    return fail(NameError::truncated);
+}
+
+bool NameView::same(NameView a, NameView b) {
+    return std::equal(a.data_, a.data_ + a.size_, b.data_,
+                      [](std::byte x, std::byte y) { return to_lower(x) == to_lower(y); });
+}
+
+std::weak_ordering NameView::compare(NameView a, NameView b) {
+    const std::size_t common = std::min(a.label_count_, b.label_count_);
+    for (std::size_t labels = 1; labels <= common; ++labels) {
+        const ByteView x = *a.suffix(labels).labels().begin();
+        const ByteView y = *b.suffix(labels).labels().begin();
+        const auto order = std::lexicographical_compare_three_way(
+            x.begin(), x.end(), y.begin(), y.end(), [](std::byte p, std::byte q) {
+                return std::to_integer<int>(to_lower(p)) <=> std::to_integer<int>(to_lower(q));
+            });
+        if (order != 0) {
+            return order;
+        }
+    }
+    return a.label_count_ <=> b.label_count_;
+}
+
+void NameBuffer::assign(NameView name) {
+    std::copy(name.data_, name.data_ + name.size_, octets_.begin());
+    size_ = name.size_;
+    label_count_ = name.label_count_;
+}
+
+bool NameBuffer::append(ByteView label) {
+    TAPIR_ASSERT(!label.empty() && label.size() <= label_size_max);
+    if (size_ + 1 + label.size() > name_size_max) {
+        return false;
+    }
+    std::byte* at = octets_.data() + size_ - 1;
+    *at = static_cast<std::byte>(label.size());
+    at = std::copy(label.begin(), label.end(), at + 1);
+    *at = std::byte{0};
+    size_ = static_cast<std::uint8_t>(size_ + 1 + label.size());
+    ++label_count_;
+    return true;
+}
+
+namespace {
+
+// Follows the pointers from `at`, which holds the first of them, and adds the labels to `buffer`.
+// `start`: where the run of labels before that pointer began; a pointer must go before it.
+Result<void, NameError> follow(ByteView message, std::size_t start, std::size_t at,
+                               NameBuffer& buffer, Pointers pointers) {
+    std::size_t pointer_count = 0;
+    while (at < message.size()) {
+        const std::size_t size = octet_at(message, at);
+        if (size == 0) {
+            return {};
+        }
+        if (size <= label_size_max) {
+            if (message.size() - at - 1 < size) {
+                return fail(NameError::truncated);
+            }
+            if (!buffer.append(message.subspan(at + 1, size))) {
+                return fail(NameError::name_too_long);
+            }
+            at += 1 + size;
+            continue;
+        }
+        if (size < 0xC0) {
+            return fail(NameError::label_type);
+        }
+        if (message.size() - at < 2) {
+            return fail(NameError::truncated);
+        }
+        const std::size_t target = (size & 0x3FU) << 8U | octet_at(message, at + 1);
+        if (++pointer_count > pointer_count_max) {
+            return fail(NameError::pointer_count);
+        }
+        if (pointers == Pointers::backwards && target >= start) {
+            return fail(NameError::pointer);
+        }
+        start = target;
+        at = target;
+    }
+    return fail(NameError::truncated);
+}
+
+}  // namespace
+
+Result<MessageName, NameError> read_name(ByteView message, std::size_t offset, NameBuffer& buffer,
+                                         Pointers pointers) {
+    if (offset >= message.size()) {
+        return fail(NameError::truncated);
+    }
+    const auto plain = NameView::parse(message.subspan(offset));
+    if (plain) {
+        return MessageName{*plain, offset + plain->wire_size()};
+    }
+    if (plain.error() != NameError::label_type) {
+        return fail(plain.error());
+    }
+    std::size_t at = offset;
+    while (at < message.size()) {
+        const std::size_t size = octet_at(message, at);
+        if (size >= 0xC0) {
+            buffer.clear();
+            const auto followed = follow(message, offset, offset, buffer, pointers);
+            if (!followed) {
+                return fail(followed.error());
+            }
+            return MessageName{buffer.view(), at + 2};
+        }
+        if (size > label_size_max) {
+            return fail(NameError::label_type);
+        }
+        at += 1 + size;
+        if (at - offset >= name_size_max) {
+            return fail(NameError::name_too_long);
+        }
+    }
+    return fail(NameError::truncated);
+}
+
+Result<std::size_t, NameError> skip_name(ByteView message, std::size_t offset) {
+    std::size_t at = offset;
+    while (at < message.size()) {
+        const std::size_t size = octet_at(message, at);
+        if (size == 0) {
+            return at + 1;
+        }
+        if (size >= 0xC0) {
+            if (message.size() - at < 2) {
+                return fail(NameError::truncated);
+            }
+            return at + 2;
+        }
+        if (size > label_size_max) {
+            return fail(NameError::label_type);
+        }
+        at += 1 + size;
+        if (at - offset >= name_size_max) {
+            return fail(NameError::name_too_long);
+        }
+    }
+    return fail(NameError::truncated);
+}
+
+Result<Name, NameError> Name::parse(ByteView wire) {
+    const auto view = NameView::parse(wire);
+    if (!view) {
+        return fail(view.error());
+    }
+    return Name(*view);
+}
+
+Result<Name, NameError> Name::from_text(std::string_view text) {
+    if (text == ".") {
+        return Name();
+    }
+    NameBuffer name;
+    std::array<std::byte, label_size_max> label;
+    std::size_t at = 0;
+    do {
+        std::size_t size = 0;
+        while (at < text.size() && text[at] != '.') {
+            auto octet = static_cast<std::byte>(text[at]);
+            if (text[at] == '\\') {
+                const auto escaped = read_escape(text, at);
+                if (!escaped) {
+                    return fail(escaped.error());
+                }
+                octet = *escaped;
+            } else {
+                ++at;
+            }
+            if (size == label_size_max) {
+                return fail(NameError::label_too_long);
+            }
+            label[size++] = octet;
+        }
+        ++at;  // the dot
+        if (size == 0) {
+            return fail(NameError::empty_label);
+        }
+        if (!name.append(ByteView(label.data(), size))) {
+            return fail(NameError::name_too_long);
+        }
+    } while (at < text.size());
+    return Name(name.view());
+}
+
+NameText::NameText(NameView name, Case letter_case) {
+    for (const ByteView label : name.labels()) {
+        size_ += write_label_text(text_.data() + size_, label, letter_case);
+        text_[size_++] = '.';
+    }
+    if (name.is_root()) {
+        text_[size_++] = '.';
+    }
+}
+
+std::string to_text(NameView name, Case letter_case) {
+    const NameText text(name, letter_case);
+    return std::string(text.view());
+}
+
+void append_label_text(std::string& out, ByteView label, Case letter_case) {
+    TAPIR_ASSERT(label.size() <= label_size_max);
+    std::array<char, label_size_max * 4> text;
+    out.append(text.data(), write_label_text(text.data(), label, letter_case));
+}
+
+void FoldedName::assign(NameView name) {
+    size_ = name.size_;
+    label_count_ = name.label_count_;
+    copy_lower(octets_.data(), name.data_, name.size_);
+    std::size_t at = 0;
+    for (std::size_t labels = label_count_; labels > 0; --labels) {
+        starts_[labels] = static_cast<std::uint8_t>(at);
+        at += 1 + std::to_integer<std::size_t>(octets_[at]);
+    }
+    starts_[0] = static_cast<std::uint8_t>(at);
+    for (std::size_t labels = 1; labels <= label_count_; ++labels) {
+        const std::size_t start = starts_[labels];
+        fingerprints_[labels] = XXH3_64bits_withSeed(
+            octets_.data() + start, starts_[labels - 1] - start, fingerprints_[labels - 1]);
+    }
+}
+
+}  // namespace tapir::dns
