@@ -1,0 +1,26 @@
+#include "tapir/store/store.hpp"
+
+namespace tapir::store {
+
+void Batch::put(std::string_view family, ByteView key, ByteView value) {
+    changes_.push_back({std::string(family), to_bytes(key), to_bytes(value)});
+}
+
+void Batch::erase(std::string_view family, ByteView key) {
+    changes_.push_back({std::string(family), to_bytes(key), std::nullopt});
+}
+
+Result<void> Store::put(std::string_view family, ByteView key, ByteView value,
+                        Durability durability) {
+    Batch batch;
+    batch.put(family, key, value);
+    return write(batch, durability);
+}
+
+Result<void> Store::erase(std::string_view family, ByteView key, Durability durability) {
+    Batch batch;
+    batch.erase(family, key);
+    return write(batch, durability);
+}
+
+}  // namespace tapir::store
