@@ -3,6 +3,8 @@
 #include <bit>
 #include <utility>
 
+#include "tapir/products/new_qname.hpp"
+
 namespace tapir::privacy {
 namespace {
 
@@ -36,11 +38,11 @@ struct SipState {
     }
 };
 
-// Which of the four keys is whose.
+// Which of the keys is whose.
 constexpr std::size_t pending_key = 0;
 constexpr std::size_t entry_key = 1;
 constexpr std::size_t draw_key = 2;
-constexpr std::size_t identity_key = 3;
+constexpr std::size_t identity_offset = 48;
 
 }  // namespace
 
@@ -64,20 +66,23 @@ std::uint64_t siphash_2_4(std::uint64_t k0, std::uint64_t k1, ByteView message) 
     return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
 }
 
-GateKey::GateKey(std::span<const std::byte, gate_key_size> octets) {
+GateKey::GateKey(std::span<const std::byte, gate_key_size> octets)
+    : identity_(crypto::Secret::copy_of(octets.subspan(identity_offset))) {
     for (std::size_t i = 0; i < keys_.size(); ++i) {
         keys_.at(i) = {little_endian(octets.subspan(16 * i, 8)),
                        little_endian(octets.subspan(16 * i + 8, 8))};
     }
 }
 
-GateKey::GateKey(GateKey&& other) noexcept : keys_(other.keys_) {
+GateKey::GateKey(GateKey&& other) noexcept
+    : keys_(other.keys_), identity_(std::move(other.identity_)) {
     other.wipe();
 }
 
 GateKey& GateKey::operator=(GateKey&& other) noexcept {
     if (this != &other) {
         keys_ = other.keys_;
+        identity_ = std::move(other.identity_);
         other.wipe();
     }
     return *this;
@@ -110,27 +115,13 @@ std::uint64_t GateKey::draw(Product product, std::string_view name) const {
     return siphash_2_4(key[0], key[1], message);
 }
 
-std::array<std::byte, 16> GateKey::identify(std::string_view content) const {
-    const Half& key = keys_.at(identity_key);
-    std::array<std::byte, 16> id{};
-    Bytes message(1, std::byte{0});
-    append(message, content);
-    for (std::size_t half = 0; half < 2; ++half) {
-        message.front() = static_cast<std::byte>(half);
-        const std::uint64_t hash = siphash_2_4(key[0], key[1], message);
-        for (std::size_t i = 0; i < 8; ++i) {
-            id.at(8 * half + i) = static_cast<std::byte>(hash >> (8 * i));
-        }
-    }
-    return id;
+std::string GateKey::message_id(std::string_view content) const {
+    return products::message_id(identity_, as_bytes(content));
 }
 
 unsigned GateKey::batch_second() const {
-    const Half& key = keys_.at(identity_key);
-    return static_cast<unsigned>(siphash_2_4(key[0], key[1],
-                                             as_bytes("\x02"
-                                                      "batch second")) %
-                                 60);
+    const Half& key = keys_.at(draw_key);
+    return static_cast<unsigned>(siphash_2_4(key[0], key[1], as_bytes("batch second")) % 60);
 }
 
 }  // namespace tapir::privacy

@@ -49,7 +49,7 @@ TEST(GateKey, OfAnotherDaySaysSomethingElse) {
     EXPECT_NE(today.fingerprint(NameKind::pending, "example.com."),
               tomorrow.fingerprint(NameKind::pending, "example.com."));
     EXPECT_NE(today.draw(Product::histogram, "a."), tomorrow.draw(Product::histogram, "a."));
-    EXPECT_NE(today.identify("x"), tomorrow.identify("x"));
+    EXPECT_NE(today.message_id("x"), tomorrow.message_id("x"));
 }
 
 RC_GTEST_PROP(GateKey, RepeatsItself, (const std::string& name)) {
@@ -58,7 +58,7 @@ RC_GTEST_PROP(GateKey, RepeatsItself, (const std::string& name)) {
     const GateKey b = std::move(moved);
     RC_ASSERT(a.fingerprint(NameKind::pending, name) == b.fingerprint(NameKind::pending, name));
     RC_ASSERT(a.draw(Product::new_qname, name) == b.draw(Product::new_qname, name));
-    RC_ASSERT(a.identify(name) == b.identify(name));
+    RC_ASSERT(a.message_id(name) == b.message_id(name));
 }
 
 }  // namespace

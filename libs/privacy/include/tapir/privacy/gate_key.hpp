@@ -7,21 +7,24 @@
 //     key.draw(Product::histogram, "example.com.");         // uniform bits for draw_threshold()
 //
 // A keyed hash (SipHash-2-4, Aumasson and Bernstein 2012: a pseudorandom function for short
-// inputs) with a key of its own for each purpose. Move-only, wiped when it goes, no formatter.
+// inputs) with a key of its own for each purpose; HMAC-SHA256 for identifiers, which are seen
+// outside. Move-only, wiped when it goes, no formatter.
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "tapir/base/bytes.hpp"
+#include "tapir/crypto/secret.hpp"
 #include "tapir/privacy/pending.hpp"
 #include "tapir/privacy/table.hpp"
 
 namespace tapir::privacy {
 
-inline constexpr std::size_t gate_key_size = 64;  // octets: four keys of 128 bits
+inline constexpr std::size_t gate_key_size = 80;  // octets: three keys of 128 bits, one of 256
 
 // What a fingerprint is for. The same name has unrelated fingerprints for different purposes.
 enum class NameKind : std::uint8_t { pending, list_entry };
@@ -39,8 +42,8 @@ public:
     Fingerprint fingerprint(NameKind kind, std::string_view name) const;
     // 64 uniform bits that belong to this name, product and day.
     std::uint64_t draw(Product product, std::string_view name) const;
-    // Two times 64 bits, for identifiers that must not be guessed from the content.
-    std::array<std::byte, 16> identify(std::string_view content) const;
+    // The UUID of an event with this content, today.
+    std::string message_id(std::string_view content) const;
     // The second of the minute, 0 to 59, at which this edge sends its batches today.
     unsigned batch_second() const;
 
@@ -48,7 +51,8 @@ private:
     using Half = std::array<std::uint64_t, 2>;
     void wipe();
 
-    std::array<Half, 4> keys_{};
+    std::array<Half, 3> keys_{};
+    crypto::Secret identity_;
 };
 
 // SipHash-2-4 with a 64-bit result. For tests; use GateKey.

@@ -1,0 +1,125 @@
+// The release gate: the one place where a Released is made (DESIGN.md §3).
+//
+//     NameGate names(Profile::standard, {.single_site = false});
+//     names.turn(time);                                          // before the frames of `time`
+//     auto offer = names.offer(candidate, key);                  // a frame's name, not listed
+//     if (offer.released) { batch.push_back(std::move(*offer.released)); }
+//
+//     auto events = TRY(release_events(Profile::standard, batch, minute, key, signer));
+//     auto rows = TRY(release_histogram({...}, std::move(candidates), key));
+//     outlet.send(*rows.payload);                                // Released<Payload>
+//
+//     auto again = TRY(reopen(payload, salt, unsent_payloads));  // after a restart
+//
+// Deterministic: time, key and signer are arguments. Tags and counts come in, never addresses.
+// A NameGate is used by one thread; the functions are pure.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "tapir/base/bytes.hpp"
+#include "tapir/base/result.hpp"
+#include "tapir/base/time.hpp"
+#include "tapir/jose/jwk.hpp"
+#include "tapir/ledger/leaf.hpp"
+#include "tapir/privacy/gate_key.hpp"
+#include "tapir/privacy/pending.hpp"
+#include "tapir/privacy/released.hpp"
+#include "tapir/privacy/table.hpp"
+#include "tapir/products/histogram.hpp"
+#include "tapir/products/new_qname.hpp"
+
+namespace tapir::privacy {
+
+inline constexpr std::size_t events_in_payload_max = 65'536;  // below the receiver's 64 MiB
+inline constexpr std::size_t payload_size_max = 64U << 20U;   // octets, the receiver's limit
+
+// What is sent as one request: the octets and the name that they have on disk and in the ledger.
+// The name tells the product: that of a histogram also its interval.
+struct Payload {
+    Product product = Product::histogram;
+    std::string name;
+    Bytes octets;
+};
+// The product that a payload's name tells; nothing if it is none of ours.
+std::optional<Product> product_of_payload(std::string_view name);
+
+struct GateSettings {
+    Profile profile = Profile::standard;
+    bool single_site = false;  // waives that clients must come from several networks
+    PendingLimits pending;
+};
+
+// A name that a frame asked for, in the form of the profile's rule.
+struct NameCandidate {
+    std::string_view name;  // presentation form, final dot; lower case unless `as_asked`
+    Sighting sighting;      // not looked at if the rule has no threshold
+    std::uint16_t qtype = 0;
+    std::uint16_t qclass = 0;
+    std::uint16_t flags = 0;        // of the header, as it came
+    std::optional<UtcTime> minute;  // the frame's; used where the form is `as_asked`
+};
+
+// First-seen names. Those that it releases may have been released on another day: what was
+// released, ever, is for the caller to know.
+class NameGate {
+public:
+    explicit NameGate(const GateSettings& settings);
+
+    // The time of the frames that come; a new hour or UTC day empties what belongs to the old.
+    void turn(UtcTime time);
+
+    struct Offer {
+        PendingOutcome outcome = PendingOutcome::waiting;
+        std::optional<Released<products::NewQname>> released;
+    };
+    Offer offer(const NameCandidate& candidate, const GateKey& key);
+
+    const Pending& pending() const { return pending_; }
+
+private:
+    const Rule& rule_;
+    Pending pending_;
+    std::optional<std::int64_t> hour_;
+};
+
+struct ReleasedEvents {
+    std::vector<Released<Payload>> payloads;  // one, but for floods
+    std::vector<std::string> messages;        // the JWS in the order of release
+};
+// One batch of names: signed, sorted by hash and padded as the rule says; a batch without names is
+// a payload too where sizes are padded. `minute` is the batch's time (R6).
+Result<ReleasedEvents> release_events(Profile profile,
+                                      std::span<const Released<products::NewQname>> names,
+                                      UtcTime minute, const GateKey& key,
+                                      const jose::PrivateJwk& signer);
+
+// What was counted for one entry of the list, exact.
+struct RowCandidate {
+    std::string entry;           // the entry's text: what the threshold is drawn for, and sorted by
+    products::HistogramRow row;  // start_time is set by the gate
+    unsigned v4_networks = 0;    // up to 3
+    unsigned v6_networks = 0;
+};
+
+struct ReleasedHistogram {
+    std::optional<Released<Payload>> payload;  // nothing: no rows, and the rule does not pad
+    std::uint64_t rows_released = 0;
+    std::uint64_t rows_few_clients = 0;   // dropped: short of the threshold in both families
+    std::uint64_t rows_few_networks = 0;  // dropped: enough clients, from too few networks
+};
+Result<ReleasedHistogram> release_histogram(const GateSettings& settings,
+                                            const products::Interval& interval,
+                                            std::vector<RowCandidate> candidates,
+                                            const GateKey& key);
+
+// What lies in the outbox since before a restart, released again: only if it is, octet for octet,
+// a payload of a ledger leaf that has not been sent. Code::denied otherwise.
+Result<Released<Payload>> reopen(Payload payload, const ledger::Salt& salt,
+                                 std::span<const ledger::LeafPayload> unsent);
+
+}  // namespace tapir::privacy

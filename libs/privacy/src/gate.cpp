@@ -1,0 +1,214 @@
+#include "tapir/privacy/gate.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "histogram_file.hpp"
+#include "tapir/crypto/digest.hpp"
+#include "tapir/dns/rr.hpp"
+#include "tapir/jose/jws.hpp"
+#include "tapir/privacy/threshold.hpp"
+
+namespace tapir::privacy {
+
+// Whoever has one can release. It is complete here and nowhere else.
+class Mint {};
+
+namespace {
+
+constexpr std::int64_t hour_s = 3600;
+constexpr std::int64_t hours_in_day = 24;
+constexpr std::uint16_t flags_released = dns::flag::qr | dns::flag::ra | dns::flag::rcode_mask;
+constexpr std::string_view events_name = "new_qname";
+
+const Mint mint{};
+
+bool is_common(std::uint16_t qtype) {
+    const auto type = static_cast<dns::RrType>(qtype);
+    return type == dns::RrType::a || type == dns::RrType::aaaa || type == dns::RrType::https;
+}
+
+products::NewQname event_of(const Rule& rule, const NameCandidate& candidate) {
+    products::NewQname event;
+    event.qname = std::string(candidate.name);
+    if (rule.form == Form::as_asked) {
+        event.qtype = candidate.qtype;
+        event.qclass = candidate.qclass;
+        event.flags = candidate.flags;
+        event.timestamp = candidate.minute;
+        return event;
+    }
+    if (is_common(candidate.qtype)) {
+        event.qtype = candidate.qtype;
+    }
+    event.flags = static_cast<std::uint16_t>(candidate.flags & flags_released);
+    return event;
+}
+
+// What of the two families may be told; nothing if the row may not leave.
+enum class RowVerdict : std::uint8_t { released, few_clients, few_networks };
+
+RowVerdict judge(const Rule& rule, bool single_site, RowCandidate& candidate, const GateKey& key) {
+    if (!rule.threshold.applies()) {
+        return RowVerdict::released;
+    }
+    const unsigned t =
+        draw_threshold(rule.threshold, key.draw(Product::histogram, candidate.entry));
+    const unsigned networks_min = single_site ? 0 : rule.threshold.networks_min;
+    products::HistogramRow& row = candidate.row;
+    const bool v4_many = row.v4client_count >= t;
+    const bool v6_many = row.v6client_count >= t;
+    const bool v4_told = v4_many && candidate.v4_networks >= networks_min;
+    const bool v6_told = v6_many && candidate.v6_networks >= networks_min;
+    row.v4client_count = v4_told ? row.v4client_count : 0;
+    row.v6client_count = v6_told ? row.v6client_count : 0;
+    if (v4_told || v6_told) {
+        return RowVerdict::released;
+    }
+    return v4_many || v6_many ? RowVerdict::few_networks : RowVerdict::few_clients;
+}
+
+void floor_numbers(products::HistogramRow& row) {
+    for (std::uint64_t* counter : {&row.a_count, &row.aaaa_count, &row.mx_count, &row.ns_count,
+                                   &row.other_type_count, &row.non_in_count, &row.ok_count,
+                                   &row.nx_count, &row.fail_count, &row.other_rcode_count}) {
+        *counter = floor_to_tens(*counter);
+    }
+    row.v4client_count = floor_clients(row.v4client_count);
+    row.v6client_count = floor_clients(row.v6client_count);
+}
+
+}  // namespace
+
+std::optional<Product> product_of_payload(std::string_view name) {
+    if (name.starts_with(events_name) && name.ends_with(".json")) {
+        return Product::new_qname;
+    }
+    if (products::parse_histogram_file_name(name)) {
+        return Product::histogram;
+    }
+    return std::nullopt;
+}
+
+NameGate::NameGate(const GateSettings& settings)
+    : rule_(rule_for(Product::new_qname, settings.profile)),
+      pending_(rule_.threshold.applies()
+                   ? settings.pending
+                   : PendingLimits{.cell_count = 0, .name_count = 0, .starts_an_hour_max = 0},
+               settings.single_site ? 0 : rule_.threshold.networks_min) {}
+
+void NameGate::turn(UtcTime time) {
+    const std::int64_t hour = time.seconds() / hour_s;
+    if (hour_ && *hour_ != hour) {
+        if (*hour_ / hours_in_day != hour / hours_in_day) {
+            pending_.start_day();
+        } else {
+            pending_.start_hour();
+        }
+    }
+    hour_ = hour;
+}
+
+NameGate::Offer NameGate::offer(const NameCandidate& candidate, const GateKey& key) {
+    Offer offer;
+    if (rule_.threshold.applies()) {
+        const unsigned threshold =
+            draw_threshold(rule_.threshold, key.draw(Product::new_qname, candidate.name));
+        offer.outcome = pending_.count(candidate.sighting, threshold);
+        if (offer.outcome != PendingOutcome::reached) {
+            return offer;
+        }
+    } else {
+        offer.outcome = PendingOutcome::reached;
+    }
+    offer.released.emplace(mint, event_of(rule_, candidate));
+    return offer;
+}
+
+Result<ReleasedEvents> release_events(Profile profile,
+                                      std::span<const Released<products::NewQname>> names,
+                                      UtcTime minute, const GateKey& key,
+                                      const jose::PrivateJwk& signer) {
+    const Rule& rule = rule_for(Product::new_qname, profile);
+    const UtcTime time = UtcTime::from_seconds(minute.seconds() / rule.time_s * rule.time_s);
+    ReleasedEvents out;
+    out.messages.reserve(names.size());
+    for (const Released<products::NewQname>& name : names) {
+        products::NewQname event = name.value();
+        if (rule.form != Form::as_asked) {
+            event.timestamp = time;
+            event.message_id = key.message_id(event.to_json());
+        }
+        out.messages.push_back(TRY(jose::sign_jws(signer, as_bytes(event.to_json()))));
+    }
+    std::vector<std::string> sorted = out.messages;
+    const bool is_padded = rule.size_step > 1;
+    if (is_padded) {
+        // The order says nothing of who asked first.
+        std::ranges::sort(sorted, {},
+                          [](const std::string& m) { return crypto::sha256(as_bytes(m)); });
+    }
+    std::span<const std::string> rest(sorted);
+    while (!rest.empty() || (is_padded && out.payloads.empty())) {
+        const std::size_t count = std::min(rest.size(), events_in_payload_max);
+        const std::string body = jose::join_batch(rest.first(count), rule.size_step);
+        const std::string name = out.payloads.empty()
+                                     ? fmt::format("{}.json", events_name)
+                                     : fmt::format("{}-{}.json", events_name, out.payloads.size());
+        out.payloads.emplace_back(
+            mint, Payload{.product = Product::new_qname, .name = name, .octets = to_bytes(body)});
+        rest = rest.subspan(count);
+    }
+    return out;
+}
+
+Result<ReleasedHistogram> release_histogram(const GateSettings& settings,
+                                            const products::Interval& interval,
+                                            std::vector<RowCandidate> candidates,
+                                            const GateKey& key) {
+    const Rule& rule = rule_for(Product::histogram, settings.profile);
+    ReleasedHistogram out;
+    std::erase_if(candidates, [&](RowCandidate& candidate) {
+        const RowVerdict verdict = judge(rule, settings.single_site, candidate, key);
+        out.rows_few_clients += verdict == RowVerdict::few_clients ? 1 : 0;
+        out.rows_few_networks += verdict == RowVerdict::few_networks ? 1 : 0;
+        return verdict != RowVerdict::released;
+    });
+    out.rows_released = candidates.size();
+    if (candidates.empty() && rule.size_step == 1) {
+        return out;
+    }
+    std::ranges::sort(candidates, {}, &RowCandidate::entry);
+    for (RowCandidate& candidate : candidates) {
+        candidate.row.start_time = interval.start;
+        if (rule.numbers == Numbers::floored) {
+            floor_numbers(candidate.row);
+        }
+        if (!rule.sketches) {
+            candidate.row.v4client_count_hll.reset();
+            candidate.row.v6client_count_hll.reset();
+        }
+    }
+    Payload payload{.product = Product::histogram,
+                    .name = products::histogram_file_name(interval),
+                    .octets = {}};
+    payload.octets = TRY(write_histogram(candidates, rule.size_step));
+    out.payload.emplace(mint, std::move(payload));
+    return out;
+}
+
+Result<Released<Payload>> reopen(Payload payload, const ledger::Salt& salt,
+                                 std::span<const ledger::LeafPayload> unsent) {
+    for (const ledger::LeafPayload& known : unsent) {
+        if (known.name == payload.name && known.size == payload.octets.size() &&
+            ledger::verify_commitment(known.commitment, salt, payload.octets)) {
+            return Released<Payload>(mint, std::move(payload));
+        }
+    }
+    return fail(Code::denied,
+                fmt::format("{}: not what an unsent leaf of the ledger says", payload.name));
+}
+
+}  // namespace tapir::privacy
