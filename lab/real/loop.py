@@ -156,6 +156,7 @@ def run(arguments):
     folder = pathlib.Path(arguments.state or tempfile.mkdtemp(prefix="tapir-lab-")).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
+    closed = False
     with Processes(folder) as processes:
         try:
             lab = daemons.Lab(pathlib.Path(arguments.bin).resolve(), folder, processes, BATCH_S)
@@ -165,6 +166,7 @@ def run(arguments):
             lab.start()
             turn = Turn(lab)
             turn.run()
+            closed = True
             print(f"\nThe loop closed. ({time.monotonic() - started:.1f} s with starting everything)")
             if not arguments.once:
                 live_status(lab)
@@ -176,7 +178,7 @@ def run(arguments):
             return 1
     if arguments.state is None and not arguments.keep:
         shutil.rmtree(folder, ignore_errors=True)
-    return 0
+    return 0 if closed else 1
 
 
 def main():
@@ -190,6 +192,7 @@ def main():
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, interrupted)
+    signal.signal(signal.SIGHUP, interrupted)
     return run(parser.parse_args())
 
 

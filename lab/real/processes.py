@@ -77,8 +77,9 @@ class Processes:
         log_path = self.folder / "log" / f"{name}.log"
         log_path.parent.mkdir(parents=True, exist_ok=True)
         with open(log_path, "ab") as log:
+            # Should the lab itself be killed, its daemons go with it.
             process = subprocess.Popen(
-                [str(word) for word in argv], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                ["setpriv", "--pdeathsig", "KILL", "--", *[str(word) for word in argv]], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 cwd=self.folder, env={**os.environ, **(env or {})}, start_new_session=True)
         self.running.append((name, process, log_path))
         return process
