@@ -30,32 +30,30 @@ bool any_wildcard_above(std::string_view key, F&& see) {
 }  // namespace
 
 NameSet NameSet::from(std::vector<Entry> entries) {
-    // For one name the suffix entry comes first, and the first is kept.
-    std::ranges::sort(entries, [](const Entry& a, const Entry& b) {
-        return std::pair(std::string_view(a.key), !a.suffix) <
-               std::pair(std::string_view(b.key), !b.suffix);
-    });
+    std::ranges::sort(entries, {}, [](const Entry& e) { return std::string_view(e.key); });
     NameSet set;
-    set.starts_.reserve(entries.size() + 1);
+    std::string_view last;
     for (const Entry& entry : entries) {
         TAPIR_ASSERT(!entry.key.empty() && entry.key.back() == '\0');
-        if (set.suffix_.empty() ||
-            set.text_.compare(set.starts_.back(), std::string::npos, entry.key) != 0) {
+        if (entry.key != last) {
+            TAPIR_ASSERT(set.text_.size() <= std::numeric_limits<std::uint32_t>::max());
             set.starts_.push_back(static_cast<std::uint32_t>(set.text_.size()));
             set.text_ += entry.key;
-            set.suffix_.push_back(entry.suffix);
-            set.has_suffixes_ = set.has_suffixes_ || entry.suffix;
+            set.flags_.push_back(0);
+            last = entry.key;
         }
+        set.flags_.back() |= entry.suffix ? suffix_flag : exact_flag;
+        set.has_suffixes_ = set.has_suffixes_ || entry.suffix;
     }
-    TAPIR_ASSERT(set.text_.size() <= std::numeric_limits<std::uint32_t>::max());
-    set.starts_.push_back(static_cast<std::uint32_t>(set.text_.size()));
     set.text_.shrink_to_fit();
     set.starts_.shrink_to_fit();
+    set.flags_.shrink_to_fit();
     return set;
 }
 
 std::string_view NameSet::key(std::size_t index) const {
-    return std::string_view(text_).substr(starts_[index], starts_[index + 1] - starts_[index]);
+    const std::size_t end = index + 1 < starts_.size() ? starts_[index + 1] : text_.size();
+    return std::string_view(text_).substr(starts_[index], end - starts_[index]);
 }
 
 std::size_t NameSet::lower_bound(std::string_view wanted) const {
@@ -72,27 +70,25 @@ std::size_t NameSet::lower_bound(std::string_view wanted) const {
     return low;
 }
 
-bool NameSet::mentions(std::string_view wanted) const {
+bool NameSet::has(std::string_view wanted, std::uint8_t flag) const {
     const std::size_t at = lower_bound(wanted);
-    if (at < size() && key(at) == wanted) {
-        return true;
-    }
-    if (!has_suffixes_ || !key_is_wildcard(wanted)) {
-        return false;
-    }
-    const std::string_view parent = key_parent(wanted);
-    const std::size_t above = lower_bound(parent);
-    return above < size() && key(above) == parent && suffix_[above];
+    return at < size() && key(at) == wanted && (flags_[at] & flag) != 0;
 }
 
-std::optional<std::size_t> NameSet::find(std::string_view wanted) const {
-    for (std::string_view name = wanted; !name.empty(); name = key_parent(name)) {
-        const std::size_t at = lower_bound(name);
-        if (at < size() && key(at) == name && (suffix_[at] || name.size() == wanted.size())) {
-            return at;
-        }
-        if (!has_suffixes_) {
-            break;
+bool NameSet::mentions(std::string_view wanted) const {
+    return has(wanted, exact_flag) ||
+           (has_suffixes_ && key_is_wildcard(wanted) && has(key_parent(wanted), suffix_flag));
+}
+
+std::optional<NameSet::Match> NameSet::find(std::string_view wanted) const {
+    if (has(wanted, exact_flag)) {
+        return Match{lower_bound(wanted), false};
+    }
+    if (has_suffixes_) {
+        for (auto above = key_parent(wanted); !above.empty(); above = key_parent(above)) {
+            if (has(above, suffix_flag)) {
+                return Match{lower_bound(above), true};
+            }
         }
     }
     return std::nullopt;
@@ -203,24 +199,42 @@ std::optional<UtcTime> Book::next_expiry() const {
     return expiries_.empty() ? std::nullopt : std::optional((*expiries_.begin())->second.expires);
 }
 
+template <class F>
+void Book::each_doubt(std::string_view key, F&& see) const {
+    const auto at = [&](std::string_view trigger) {
+        for (auto entry = doubts_.lower_bound({std::string(trigger), {}});
+             entry != doubts_.end() && entry->first.trigger == trigger; ++entry) {
+            if (!entry->second.removed) {
+                see(entry->first, entry->second);
+            }
+        }
+    };
+    at(key);
+    if (rules_.subdomains && key_is_wildcard(key)) {
+        at(key_parent(key));
+    }
+}
+
 Facts Book::own_facts(std::string_view key) const {
     const auto said_by = [&](const NamedSet& set) { return set.names->find(key).has_value(); };
     Facts facts;
     facts.allowed = std::ranges::any_of(lists_.allow, said_by);
     facts.denied = std::ranges::any_of(lists_.deny, said_by);
     facts.doubting_sources = static_cast<unsigned>(std::ranges::count_if(lists_.doubt, said_by));
-    for (auto entry = doubts_.lower_bound({std::string(key), {}});
-         entry != doubts_.end() && entry->first.trigger == key; ++entry) {
-        const Doubt& doubt = entry->second;
+    std::string_view last_source;
+    bool any = false;
+    each_doubt(key, [&](const DoubtKey& who, const Doubt& doubt) {
         // An entry that carries nothing but the loop test says nothing at all.
-        if (doubt.removed || doubt.tags == looptest_tag) {
-            continue;
+        if (doubt.tags == looptest_tag) {
+            return;
         }
-        ++facts.doubting_sources;
-        if (rules_.tag_source.empty() || entry->first.source == rules_.tag_source) {
+        facts.doubting_sources += any && who.source == last_source ? 0U : 1U;
+        any = true;
+        last_source = who.source;
+        if (rules_.tag_source.empty() || who.source == rules_.tag_source) {
             facts.tags |= doubt.tags & ~looptest_tag;
         }
-    }
+    });
     return facts;
 }
 
@@ -254,13 +268,9 @@ bool Book::mentioned(std::string_view key, const Facts& facts) const {
     if (std::ranges::any_of(lists_.deny, mentions) || std::ranges::any_of(lists_.doubt, mentions)) {
         return true;
     }
-    for (auto entry = doubts_.lower_bound({std::string(key), {}});
-         entry != doubts_.end() && entry->first.trigger == key; ++entry) {
-        if (!entry->second.removed) {
-            return true;
-        }
-    }
-    return false;
+    bool doubted = false;
+    each_doubt(key, [&](const DoubtKey&, const Doubt&) { doubted = true; });
+    return doubted;
 }
 
 Action Book::action_for(std::string_view key) const {
@@ -299,6 +309,20 @@ Zone Book::evaluate() const {
                                       : std::optional<std::string_view>((i++)->first.trigger);
                        },
                        {}});
+    std::vector<std::string> below;  // what `subdomains` adds
+    if (rules_.subdomains) {
+        for (const auto& [key, doubt] : doubts_) {
+            if (!doubt.removed && !key_is_wildcard(key.trigger)) {
+                below.push_back(key.trigger + std::string(wildcard_label));
+            }
+        }
+        std::ranges::sort(below);
+        sources.push_back({[i = below.begin(), end = below.end()]() mutable {
+                               return i == end ? std::nullopt
+                                               : std::optional<std::string_view>(*i++);
+                           },
+                           {}});
+    }
     for (Source& source : sources) {
         source.head = source.next();
     }
@@ -331,7 +355,9 @@ void Book::add_allowed_below(std::string_view wildcard, Touched& touched) const 
     for (const NamedSet& set : lists_.allow) {
         for (std::size_t i = set.names->lower_bound(parent);
              i < set.names->size() && set.names->key(i).starts_with(parent); ++i) {
-            touched.insert(std::string(set.names->key(i)));
+            if (set.names->is_exact(i)) {
+                touched.insert(std::string(set.names->key(i)));
+            }
             if (set.names->is_suffix(i)) {
                 touched.insert(std::string(set.names->key(i)).append(wildcard_label));
             }
@@ -341,7 +367,15 @@ void Book::add_allowed_below(std::string_view wildcard, Touched& touched) const 
 
 Delta Book::evaluate(const Touched& touched, const Zone& zone) const {
     Touched all = touched;
-    for (const std::string& key : touched) {
+    if (rules_.subdomains) {
+        for (const std::string& key : touched) {
+            if (!key_is_wildcard(key)) {
+                all.insert(key + std::string(wildcard_label));
+            }
+        }
+    }
+    const Touched asked = all;
+    for (const std::string& key : asked) {
         if (key_is_wildcard(key)) {
             add_allowed_below(key, all);
         }
@@ -381,27 +415,24 @@ std::vector<Book::Word> Book::words(std::string_view key) const {
     const auto lists = [&](std::string_view kind, const std::vector<NamedSet>& sets) {
         for (const NamedSet& set : sets) {
             if (const auto at = set.names->find(key)) {
-                const std::string text = key_to_text(set.names->key(*at));
+                const std::string text = key_to_text(set.names->key(at->index));
                 out.push_back({.kind = std::string(kind),
                                .source = set.source,
-                               .entry = (set.names->is_suffix(*at) ? "." : "") + text});
+                               .entry = (at->suffix ? "." : "") + text});
             }
         }
     };
     lists("allow", lists_.allow);
     lists("deny", lists_.deny);
     lists("doubt", lists_.doubt);
-    for (auto entry = doubts_.lower_bound({std::string(key), {}});
-         entry != doubts_.end() && entry->first.trigger == key; ++entry) {
-        if (!entry->second.removed) {
-            out.push_back({.kind = "doubt",
-                           .source = entry->first.source,
-                           .entry = key_to_text(key),
-                           .tags = entry->second.tags,
-                           .time_added = entry->second.time_added,
-                           .expires = entry->second.expires});
-        }
-    }
+    each_doubt(key, [&](const DoubtKey& who, const Doubt& doubt) {
+        out.push_back({.kind = "doubt",
+                       .source = who.source,
+                       .entry = key_to_text(who.trigger),
+                       .tags = doubt.tags,
+                       .time_added = doubt.time_added,
+                       .expires = doubt.expires});
+    });
     return out;
 }
 

@@ -52,7 +52,8 @@ std::string text_of(const Zone& zone) {
     return text;
 }
 
-void observe(Book& book, std::string_view name, const Doubt& entry, std::string_view source = "dns-tapir") {
+void observe(Book& book, std::string_view name, const Doubt& entry,
+             std::string_view source = "dns-tapir") {
     (void)book.observe({key(name), std::string(source)}, entry, start);
 }
 
@@ -80,7 +81,8 @@ TEST(Policy, TheMostSevereRuleThatFiresWins) {
     observe(book, "three.example", doubt(2 | 8 | 16));
     observe(book, "quiet.example", doubt(2 | 8));
     EXPECT_EQ(text_of(book.evaluate()), "bad.example rpz-drop.\nnew.example .\nthree.example .\n");
-    EXPECT_EQ(book.decide_for(key("bad.example")), (Decision{Action::drop, Action::drop, Rule::tag, 2}));
+    EXPECT_EQ(book.decide_for(key("bad.example")),
+              (Decision{Action::drop, Action::drop, Rule::tag, 2}));
     EXPECT_EQ(book.decide_for(key("three.example")).rule, Rule::tags);
 }
 
@@ -97,7 +99,8 @@ TEST(Policy, LooptestIsNeverPolicy) {
 
 TEST(Policy, SourcesAreCountedOnceEach) {
     Book book(enforcing(), room);
-    book.set_lists({.allow = {}, .deny = {}, .doubt = {{"doubt1", names({"two.example", "one.example"})}}});
+    book.set_lists(
+        {.allow = {}, .deny = {}, .doubt = {{"doubt1", names({"two.example", "one.example"})}}});
     EXPECT_EQ(book.evaluate().size(), 0U);
     observe(book, "two.example", doubt(0));
     EXPECT_EQ(text_of(book.evaluate()), "two.example .\n");
@@ -118,7 +121,8 @@ TEST(Policy, TagsOfAnotherSourceDoNotCountUnlessAllDo) {
 TEST(Fault, AllowIsAbsoluteInTheFullBuildToo) {
     Book book(enforcing(), room);
     book.set_lists({.allow = {{"allow", names({"good.example", ".tree.example"})}},
-                    .deny = {{"deny", names({"good.example", "a.tree.example", "tree.example", "bad.example"})}},
+                    .deny = {{"deny", names({"good.example", "a.tree.example", "*.tree.example",
+                                             "bad.example"})}},
                     .doubt = {}});
     observe(book, "good.example", doubt(7));
     observe(book, "b.tree.example", doubt(7));
@@ -129,12 +133,13 @@ TEST(Fault, AllowIsAbsoluteInTheFullBuildToo) {
 
 TEST(Policy, AnAllowedNameBelowABlockingWildcardIsLetThrough) {
     Book book(enforcing(), room);
-    book.set_lists({.allow = {{"allow", names({"www.bad.example", ".tree.bad.example", "elsewhere.example"})}},
-                    .deny = {{"deny", names({".bad.example"})}},
-                    .doubt = {}});
+    book.set_lists(
+        {.allow = {{"allow", names({"www.bad.example", ".tree.bad.example", "elsewhere.example"})}},
+         .deny = {{"deny", names({".bad.example"})}},
+         .doubt = {}});
     EXPECT_EQ(text_of(book.evaluate()),
-              "bad.example *.\n*.bad.example *.\ntree.bad.example rpz-passthru.\n"
-              "*.tree.bad.example rpz-passthru.\nwww.bad.example rpz-passthru.\n");
+              "*.bad.example *.\n*.tree.bad.example rpz-passthru.\n"
+              "www.bad.example rpz-passthru.\n");
 }
 
 TEST(Policy, AWildcardThatComesAndGoesTakesItsExceptionsAlong) {
@@ -153,7 +158,9 @@ TEST(Policy, AWildcardThatComesAndGoesTakesItsExceptionsAlong) {
 
 TEST(Policy, ExactEntriesCoverNothingBelow) {
     Book book(enforcing(), room);
-    book.set_lists({.allow = {{"allow", names({"good.example"})}}, .deny = {{"deny", names({"www.good.example"})}}, .doubt = {}});
+    book.set_lists({.allow = {{"allow", names({"good.example"})}},
+                    .deny = {{"deny", names({"www.good.example"})}},
+                    .doubt = {}});
     EXPECT_EQ(text_of(book.evaluate()), "www.good.example *.\n");
 }
 
@@ -214,35 +221,57 @@ TEST(NameSet, FindsExactThenTheLongestSuffix) {
     EXPECT_TRUE(set->find(key("a.example")).has_value());
     EXPECT_FALSE(set->find(key("z.a.example")).has_value());
     EXPECT_FALSE(set->find(key("example")).has_value());
-    EXPECT_EQ(key_to_text(set->key(*set->find(key("q.x.b.example")))), "x.b.example");
-    EXPECT_EQ(key_to_text(set->key(*set->find(key("q.b.example")))), "b.example");
+    EXPECT_FALSE(set->find(key("b.example"))->suffix);
+    EXPECT_FALSE(set->find(key("x.b.example")).value().suffix == false);
+    EXPECT_EQ(key_to_text(set->key(set->find(key("q.x.b.example"))->index)), "x.b.example");
+    EXPECT_EQ(key_to_text(set->key(set->find(key("q.b.example"))->index)), "b.example");
+    EXPECT_TRUE(set->mentions(key("*.x.b.example")));
+    EXPECT_FALSE(set->mentions(key("x.b.example")));
     EXPECT_FALSE(NameSet().find(key("a")).has_value());
     EXPECT_EQ(NameSet().size(), 0U);
 }
 
-// Any sequence of edits: evaluating what was touched gives the zone that evaluating everything does.
+TEST(Policy, SubdomainsGivesEachObservedNameItsWildcard) {
+    Rules rules = enforcing();
+    rules.subdomains = true;
+    Book book(rules, room);
+    book.set_lists({.allow = {{"allow", names({"good.new.example"})}}, .deny = {}, .doubt = {}});
+    observe(book, "new.example", doubt(1));
+    const Zone zone = book.evaluate();
+    EXPECT_EQ(text_of(zone), "new.example .\n*.new.example .\ngood.new.example rpz-passthru.\n");
+    EXPECT_EQ(Zone().apply(book.evaluate({key("new.example")}, Zone())), zone);
+}
+
+// Any sequence of edits: evaluating what was touched gives the zone that evaluating everything
+// does.
 RC_GTEST_PROP(Book, EvaluatingWhatWasTouchedAgreesWithEvaluatingEverything, ()) {
-    const std::vector<std::string> pool{"example",   "*.example",   "a.example", "*.a.example",
-                                        "b.a.example", "*.b.a.example", "c.b.a.example", "z.example"};
+    const std::vector<std::string> pool{"example",       "*.example",   "a.example",
+                                        "*.a.example",   "b.a.example", "*.b.a.example",
+                                        "c.b.a.example", "z.example"};
     const auto some = [&] {
         std::vector<NameSet::Entry> entries;
         for (const auto& name : pool) {
             if (*rc::gen::inRange(0, 4) == 0) {
-                entries.push_back({key(name), !name.starts_with('*') && *rc::gen::arbitrary<bool>()});
+                entries.push_back(
+                    {key(name), !name.starts_with('*') && *rc::gen::arbitrary<bool>()});
             }
         }
         return std::make_shared<const NameSet>(NameSet::from(std::move(entries)));
     };
-    Book book(enforcing(), room);
+    Rules rules = enforcing();
+    rules.subdomains = *rc::gen::arbitrary<bool>();
+    Book book(rules, room);
     book.set_lists({.allow = {{"a", some()}}, .deny = {{"d", some()}}, .doubt = {{"u", some()}}});
     Zone zone = book.evaluate();
     UtcTime now = start;
     for (int step = 0; step < 20; ++step) {
         Book::Touched touched;
         const auto& name = *rc::gen::elementOf(pool);
-        Doubt entry = doubt(static_cast<std::uint32_t>(*rc::gen::inRange(0, 8)), *rc::gen::inRange(1, 40), step);
+        Doubt entry = doubt(static_cast<std::uint32_t>(*rc::gen::inRange(0, 8)),
+                            *rc::gen::inRange(1, 40), step);
         entry.removed = *rc::gen::inRange(0, 4) == 0;
-        (void)book.observe({key(name), *rc::gen::element<std::string>("dns-tapir", "other")}, entry, now);
+        (void)book.observe({key(name), *rc::gen::element<std::string>("dns-tapir", "other")}, entry,
+                           now);
         touched.insert(key(name));
         now = now + std::chrono::seconds(*rc::gen::inRange(0, 5));
         for (const auto& ended : book.expire(now)) {

@@ -10,7 +10,8 @@ namespace {
 
 std::string key(std::string_view text) {
     const auto trigger = Trigger::parse(text);
-    return trigger ? trigger->key() : std::string("refused: ") + std::string(to_string(trigger.error()));
+    return trigger ? trigger->key()
+                   : std::string("refused: ") + std::string(to_string(trigger.error()));
 }
 
 TEST(Trigger, IsTheSameWithAndWithoutAFinalDotAndInAnyCase) {
@@ -49,7 +50,8 @@ TEST(Trigger, KnowsWildcards) {
 RC_GTEST_PROP(Trigger, TextIsReadBackAsTheSameTrigger, ()) {
     const auto labels = *rc::gen::resize(
         20, rc::gen::nonEmpty(rc::gen::container<std::vector<std::string>>(rc::gen::resize(
-                20, rc::gen::nonEmpty(rc::gen::container<std::string>(rc::gen::inRange<char>(1, 127)))))));
+                20, rc::gen::nonEmpty(
+                        rc::gen::container<std::string>(rc::gen::inRange<char>(1, 127)))))));
     Bytes wire;
     for (const auto& label : labels) {
         append_u8(wire, static_cast<std::uint8_t>(label.size()));
@@ -68,7 +70,9 @@ RC_GTEST_PROP(Trigger, TextIsReadBackAsTheSameTrigger, ()) {
 }
 
 TEST(Trigger, ReadsNoWireNameThatIsCutOrCompressed) {
-    EXPECT_FALSE(Trigger::from_wire(as_bytes("\x03" "ab")).has_value());
+    EXPECT_FALSE(Trigger::from_wire(as_bytes("\x03"
+                                             "ab"))
+                     .has_value());
     EXPECT_FALSE(Trigger::from_wire(as_bytes("\xc0\x0c")).has_value());
     EXPECT_FALSE(Trigger::from_wire({}).has_value());
 }
@@ -79,7 +83,8 @@ TEST(Action, HasTheTargetsOfTheRpzConvention) {
     EXPECT_EQ(as_text(target_wire(Action::drop)), std::string_view("\x08rpz-drop\0", 10));
     EXPECT_EQ(as_text(target_wire(Action::passthru)), std::string_view("\x0crpz-passthru\0", 14));
     EXPECT_EQ(as_text(target_wire(Action::tcp_only)), std::string_view("\x0crpz-tcp-only\0", 14));
-    for (const Action action : {Action::passthru, Action::tcp_only, Action::nodata, Action::nxdomain, Action::drop}) {
+    for (const Action action :
+         {Action::passthru, Action::tcp_only, Action::nodata, Action::nxdomain, Action::drop}) {
         EXPECT_EQ(action_of_target(target_wire(action)), action);
         EXPECT_EQ(parse_action(to_string(action)), action);
     }

@@ -3,10 +3,11 @@
 #include <algorithm>
 #include <array>
 
-
-#include "hmac.hpp"
 #include "query.hpp"
 #include "tapir/base/assert.hpp"
+#include "tapir/crypto/base64.hpp"
+#include "tapir/crypto/digest.hpp"
+#include "tapir/crypto/secret.hpp"
 #include "tapir/rpz/trigger.hpp"
 
 namespace tapir::rpz {
@@ -113,17 +114,12 @@ std::string_view to_string(TsigState state) {
     return "malformed";
 }
 
-TsigKey::TsigKey(Bytes name_wire, Bytes secret)
+TsigKey::TsigKey(Bytes name_wire, crypto::Secret secret)
     : name_wire_(std::move(name_wire)), secret_(std::move(secret)) {}
 
-TsigKey::~TsigKey() {
-    wipe(secret_);
-}
-
-Result<TsigKey> TsigKey::create(std::string_view name, Bytes secret) {
+Result<TsigKey> TsigKey::create(std::string_view name, crypto::Secret secret) {
     const Trigger trigger = TRY(Trigger::parse(name));
     if (secret.size() < tsig_secret_size_min || secret.size() > tsig_secret_size_max) {
-        wipe(secret);
         return fail(Code::invalid, "a TSIG secret has 16 to 128 octets");
     }
     Bytes wire;
@@ -133,36 +129,13 @@ Result<TsigKey> TsigKey::create(std::string_view name, Bytes secret) {
 }
 
 Result<TsigKey> TsigKey::from_base64(std::string_view name, std::string_view base64) {
-    Bytes secret;
-    std::uint32_t bits = 0;
-    unsigned count = 0;
-    bool ended = false;
-    for (const char c : base64) {
-        constexpr std::string_view alphabet =
-            "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-        const std::size_t value = alphabet.find(c);
-        if (c == ' ' || c == '\n' || c == '\r' || c == '\t') {
-            continue;
-        }
-        if (c == '=') {
-            ended = true;
-            continue;
-        }
-        if (value == std::string_view::npos || ended) {
-            wipe(secret);
-            return fail(Code::invalid, "a TSIG secret is base64");
-        }
-        bits = (bits << 6U) | static_cast<std::uint32_t>(value);
-        if (++count % 4 != 1) {
-            const unsigned left = 6 - 2 * ((count - 1) % 4);
-            secret.push_back(static_cast<std::byte>((bits >> left) & 0xffU));
-        }
+    constexpr std::string_view blanks = " \t\r\n";
+    const std::size_t first = base64.find_first_not_of(blanks);
+    if (first == std::string_view::npos) {
+        return fail(Code::invalid, "a TSIG secret is base64, not nothing");
     }
-    if (count % 4 == 1) {
-        wipe(secret);
-        return fail(Code::invalid, "a TSIG secret is base64");
-    }
-    return create(name, std::move(secret));
+    base64 = base64.substr(first, base64.find_last_not_of(blanks) - first + 1);
+    return create(name, crypto::Secret::taken_from(TRY(crypto::parse_base64(base64))));
 }
 
 TsigCheck verify_tsig(ByteView message, const std::vector<TsigKey>& keys, UtcTime now) {
@@ -178,7 +151,7 @@ TsigCheck verify_tsig(ByteView message, const std::vector<TsigKey>& keys, UtcTim
     Tsig tsig;
     tsig.key_name = last->owner;
     check.unsigned_size = last->start;
-    if (last->record_class != class_any || !read_rdata(last->rdata, tsig)) {
+    if (last->record_class != class_any || last->ttl != 0 || !read_rdata(last->rdata, tsig)) {
         check.state = TsigState::malformed;
         return check;
     }
@@ -199,8 +172,8 @@ TsigCheck verify_tsig(ByteView message, const std::vector<TsigKey>& keys, UtcTim
     set_u16(input, 0, tsig.original_id);
     set_u16(input, 10, static_cast<std::uint16_t>(get_u16(input, 10) - 1));
     append_variables(input, tsig);
-    const auto expected = hmac_sha256(key->secret(), input);
-    if (!equal_in_constant_time(expected, tsig.mac)) {
+    const auto expected = crypto::hmac_sha256(key->secret(), input);
+    if (!crypto::ct_equal(expected, tsig.mac)) {
         check.state = TsigState::bad_signature;
         return check;
     }
@@ -245,7 +218,7 @@ void TsigSigner::sign_as(Bytes& message, std::uint64_t time_signed, std::uint16_
         append_u48(input, tsig.time_signed);
         append_u16(input, tsig.fudge);
     }
-    const auto mac = hmac_sha256(key_->secret(), input);
+    const auto mac = crypto::hmac_sha256(key_->secret(), input);
     tsig.mac.assign(mac.begin(), mac.end());
     append_record(message, tsig);
     chain_ = tsig.mac;

@@ -13,7 +13,8 @@ namespace {
 using Model = std::map<std::string, Action>;
 
 std::string key_of(unsigned n) {
-    return Trigger::parse("n" + std::to_string(n % 7) + ".x" + std::to_string(n) + ".example")->key();
+    return Trigger::parse("n" + std::to_string(n % 7) + ".x" + std::to_string(n) + ".example")
+        ->key();
 }
 
 Zone zone_of(const Model& model) {
@@ -36,7 +37,8 @@ Model model_of(const Zone& zone) {
 }
 
 rc::Gen<Model> arbitrary_model(unsigned names) {
-    return rc::gen::map(rc::gen::container<std::map<unsigned, int>>(rc::gen::inRange(0U, names), rc::gen::inRange(1, 6)),
+    return rc::gen::map(rc::gen::container<std::map<unsigned, int>>(rc::gen::inRange(0U, names),
+                                                                    rc::gen::inRange(1, 6)),
                         [](const std::map<unsigned, int>& raw) {
                             Model model;
                             for (const auto& [n, action] : raw) {

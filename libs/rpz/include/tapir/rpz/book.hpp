@@ -28,30 +28,41 @@
 namespace tapir::rpz {
 
 // An immutable set of names, about as large as their text. An exact entry covers its name; a suffix
-// entry covers its name and all below.
+// entry (a leading dot in lists) covers every name strictly below its own, as the wildcard *.x
+// does.
 class NameSet {
 public:
     struct Entry {
         std::string key;
         bool suffix = false;
     };
-    // Sorts, folds duplicates; a suffix entry wins over the exact one of the same name.
+    struct Match {
+        std::size_t index = 0;
+        bool suffix = false;  // by the suffix entry of that name
+    };
+    // Sorts and folds duplicates.
     static NameSet from(std::vector<Entry> entries);
 
-    std::size_t size() const { return starts_.empty() ? 0 : starts_.size() - 1; }
+    // Names; one may be both an exact and a suffix entry.
+    std::size_t size() const { return flags_.size(); }
     std::string_view key(std::size_t index) const;
-    bool is_suffix(std::size_t index) const { return suffix_[index]; }
-    // Whether an entry speaks of exactly this key; a suffix entry x speaks of x and of *.x.
+    bool is_exact(std::size_t index) const { return (flags_[index] & exact_flag) != 0; }
+    bool is_suffix(std::size_t index) const { return (flags_[index] & suffix_flag) != 0; }
+    // Whether an entry speaks of exactly this key; the suffix entry of x speaks of *.x.
     bool mentions(std::string_view key) const;
     // The entry that covers this key: the exact one, else the longest suffix.
-    std::optional<std::size_t> find(std::string_view key) const;
-    // The first entry that is not before `key`.
+    std::optional<Match> find(std::string_view key) const;
+    // The first name that is not before `key`.
     std::size_t lower_bound(std::string_view key) const;
 
 private:
+    static constexpr std::uint8_t exact_flag = 1;
+    static constexpr std::uint8_t suffix_flag = 2;
+    bool has(std::string_view key, std::uint8_t flag) const;
+
     std::string text_;
     std::vector<std::uint32_t> starts_;
-    std::vector<bool> suffix_;
+    std::vector<std::uint8_t> flags_;
     bool has_suffixes_ = false;
 };
 
@@ -150,6 +161,9 @@ private:
         bool operator()(Doubts::const_iterator a, Doubts::const_iterator b) const;
     };
 
+    // Calls `see` for each living doubt about this key, also those that reach it by `subdomains`.
+    template <class F>
+    void each_doubt(std::string_view key, F&& see) const;
     void put(const DoubtKey& key, const Doubt& doubt);
     void erase(Doubts::iterator entry);
     Facts own_facts(std::string_view key) const;

@@ -32,6 +32,8 @@ struct Rules {
     unsigned tags_limit = 0;
     Action tags_action = Action::none;
 
+    // Whether what an observation says of x it says of all names below x too (a second rule, *.x).
+    bool subdomains = false;
     // Tags of this source alone are looked at; empty: those of all sources together.
     std::string tag_source = "dns-tapir";
 

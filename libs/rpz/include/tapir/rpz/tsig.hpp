@@ -17,6 +17,7 @@
 #include "tapir/base/bytes.hpp"
 #include "tapir/base/result.hpp"
 #include "tapir/base/time.hpp"
+#include "tapir/crypto/secret.hpp"
 
 namespace tapir::rpz {
 
@@ -29,22 +30,17 @@ inline constexpr std::size_t tsig_record_size_max = 512;  // room to keep for on
 class TsigKey {
 public:
     // `name` in presentation form; `secret` are the octets themselves.
-    static Result<TsigKey> create(std::string_view name, Bytes secret);
+    static Result<TsigKey> create(std::string_view name, crypto::Secret secret);
     // Reads base64 as `tsig-keygen` prints it. White space around it is skipped.
     static Result<TsigKey> from_base64(std::string_view name, std::string_view base64);
-    ~TsigKey();  // wipes
-    TsigKey(TsigKey&&) noexcept = default;
-    TsigKey& operator=(TsigKey&&) noexcept = default;
-    TsigKey(const TsigKey&) = delete;
-    TsigKey& operator=(const TsigKey&) = delete;
 
     ByteView name_wire() const { return name_wire_; }  // case folded, root label included
-    ByteView secret() const { return secret_; }
+    ByteView secret() const& { return secret_.bytes(); }
 
 private:
-    TsigKey(Bytes name_wire, Bytes secret);
+    TsigKey(Bytes name_wire, crypto::Secret secret);
     Bytes name_wire_;
-    Bytes secret_;
+    crypto::Secret secret_;
 };
 
 // What a request's signature is worth. Each value names a counter.
