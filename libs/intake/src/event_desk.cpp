@@ -1,0 +1,149 @@
+#include "event_desk.hpp"
+
+#include <algorithm>
+
+#include "tapir/crypto/digest.hpp"
+#include "tapir/dns/name.hpp"
+#include "tapir/jose/jws.hpp"
+#include "tapir/products/new_qname.hpp"
+
+namespace tapir::intake {
+
+namespace {
+
+constexpr std::string_view media_type = "application/jose+json";
+constexpr std::int64_t ns_per_s = 1'000'000'000;
+
+std::string lower(std::string_view text) {
+    std::string out(text);
+    std::ranges::transform(out, out.begin(), [](char c) {
+        return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    });
+    return out;
+}
+
+// The same text for the same event of the same edge. A key id holds no line feed.
+std::string identity_of(const std::string& edge, const products::NewQname& event,
+                        ByteView payload) {
+    if (!event.message_id.empty()) {
+        return edge + "\nm" + lower(event.message_id);
+    }
+    return edge + "\nd" + to_hex(crypto::sha256(payload));
+}
+
+}  // namespace
+
+EventDesk::EventDesk(const IntakeSettings& settings, const IntakeParts& parts, Journal& journal)
+    : settings_(settings),
+      parts_(parts),
+      journal_(journal),
+      fates_(parts.counters, "tapir_core_events_total", "Events by what became of them.") {}
+
+net::HttpResponse EventDesk::post(const net::HttpRequest& request) {
+    auto counts = take(request);
+    if (!counts) {
+        const Refusal& refusal = counts.error();
+        fates_.reject(refusal.reason);
+        parts_.log.warn("intake", "a batch of events was refused",
+                        {{"reason", refusal.reason},
+                         {"detail", refusal.detail},
+                         {"peer", request.peer.to_string()},
+                         {"certificate", request.client_name}});
+        return refuse(refusal);
+    }
+    fates_.count("accepted", counts->accepted);
+    fates_.count("duplicate", counts->duplicate);
+    const bool all_bad = counts->rejected_count > 0 && counts->accepted + counts->duplicate == 0;
+    return json_answer(all_bad ? 400 : 202,
+                       text::Json::object({{"accepted", counts->accepted},
+                                           {"duplicate", counts->duplicate},
+                                           {"rejected", std::move(counts->rejected)}}));
+}
+
+Result<EventDesk::Counts, Refusal> EventDesk::take(const net::HttpRequest& request) {
+    const auto type = TRY(single_field(request, "Content-Type"));
+    if (lower(type.value_or("")) != media_type) {
+        return fail(Refusal{.status = 415,
+                            .reason = "content_type",
+                            .detail = "content type: expected application/jose+json"});
+    }
+    const UtcTime now = parts_.clock.now();
+    const auto keys = parts_.keys.current();
+    // Each event is signed by itself; a signature over the request is for who wants to give one.
+    std::string sender = settings_.certificates ? request.client_name : "";
+    const bool has_signature = request.fields.find("Signature").has_value() ||
+                               request.fields.find("Signature-Input").has_value();
+    if (has_signature) {
+        sender = TRY(signer_of(request, *keys, now, settings_.certificates));
+    }
+    if (settings_.certificates && keys->find(sender) == nullptr) {
+        return fail(Refusal{.status = 403,
+                            .reason = "unknown_key",
+                            .detail = "no key is known of the name in the certificate"});
+    }
+    const auto texts = jose::split_batch(as_text(request.body));
+    if (!texts) {
+        return fail(Refusal{.status = 400,
+                            .reason = jose::to_string(texts.error()),
+                            .detail = jose::to_error(texts.error()).what()});
+    }
+    Counts counts;
+    std::vector<Event> events;
+    for (std::size_t index = 0; index < texts->size(); ++index) {
+        auto event = check((*texts)[index], sender, *keys, now);
+        if (event) {
+            events.push_back(*std::move(event));
+            continue;
+        }
+        fates_.reject(event.error());
+        parts_.log.warn("intake", "an event was refused",
+                        {{"reason", event.error()}, {"sender", sender}});
+        if (counts.rejected_count++ < rejected_listed_max) {
+            counts.rejected.push(text::Json::object({{"index", index}, {"reason", event.error()}}));
+        }
+    }
+    const auto is_new = journal_.add_events(events, now);
+    if (!is_new) {
+        parts_.log.error("intake", "events could not be stored",
+                         {{"reason", is_new.error().what()}});
+        return fail(trouble(is_new.error()));
+    }
+    counts.accepted = static_cast<std::uint64_t>(std::ranges::count(*is_new, true));
+    counts.duplicate = is_new->size() - counts.accepted;
+    return counts;
+}
+
+// `sender` is empty if nothing but the event itself says who it is from.
+Result<Event, std::string_view> EventDesk::check(std::string_view text, const std::string& sender,
+                                                 const jose::KeySet& keys, UtcTime now) const {
+    const auto claimed = jose::UnverifiedJws::parse(text);
+    if (!claimed) {
+        return fail(jose::to_string(claimed.error()));
+    }
+    if (!sender.empty() && claimed->claimed_kid() != sender) {
+        return fail(std::string_view("sender_mismatch"));
+    }
+    const auto verified = claimed->verify(keys);
+    if (!verified) {
+        return fail(jose::to_string(verified.error()));
+    }
+    const auto event = products::NewQname::parse(verified->payload_text());
+    if (!event) {
+        return fail(products::to_string(event.error()));
+    }
+    if (!dns::Name::from_text(event->qname)) {
+        return fail(std::string_view("bad_qname"));
+    }
+    if (event->timestamp) {
+        const std::int64_t age_s = (now - *event->timestamp).count() / ns_per_s;
+        // Older than what we remember of duplicates, it could be the second time.
+        if (age_s > event_age_s_max || age_s < -event_ahead_s_max) {
+            return fail(std::string_view(age_s > 0 ? "too_old" : "in_future"));
+        }
+    }
+    return Event{.edge = verified->kid(),
+                 .identity = identity_of(verified->kid(), *event, verified->payload()),
+                 .payload = std::string(verified->payload_text())};
+}
+
+}  // namespace tapir::intake

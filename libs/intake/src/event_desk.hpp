@@ -1,0 +1,34 @@
+// Events on their way in: POST /api/v1/event/new_qname.
+#pragma once
+
+#include "answer.hpp"
+#include "journal.hpp"
+#include "request.hpp"
+#include "tapir/intake/intake.hpp"
+
+namespace tapir::intake {
+
+class EventDesk {
+public:
+    EventDesk(const IntakeSettings& settings, const IntakeParts& parts, Journal& journal);
+
+    net::HttpResponse post(const net::HttpRequest& request);
+
+private:
+    struct Counts {
+        std::uint64_t accepted = 0;
+        std::uint64_t duplicate = 0;
+        text::Json rejected = text::Json::array();
+        std::size_t rejected_count = 0;
+    };
+    Result<Counts, Refusal> take(const net::HttpRequest& request);
+    Result<Event, std::string_view> check(std::string_view text, const std::string& sender,
+                                          const jose::KeySet& keys, UtcTime now) const;
+
+    const IntakeSettings& settings_;
+    const IntakeParts& parts_;
+    Journal& journal_;
+    Fates fates_;
+};
+
+}  // namespace tapir::intake
