@@ -66,7 +66,7 @@ public:
     TemporaryFile(const TemporaryFile&) = delete;
     TemporaryFile& operator=(const TemporaryFile&) = delete;
     ~TemporaryFile() { std::filesystem::remove(path_); }
-    std::string quoted() const { return "'" + path_.string() + "'"; }
+    std::string quoted() const { return std::string("'").append(path_.string()).append("'"); }
 
 private:
     static inline int count_ = 0;
@@ -76,7 +76,8 @@ private:
 std::vector<Column> histogram_columns() {
     std::vector<Column> columns = {{"start_time", Type::timestamp_us}};
     for (int i = 0; i < 10; ++i) {
-        columns.push_back({"label" + std::to_string(i), Type::string, Presence::optional});
+        columns.push_back(
+            {std::string("label").append(std::to_string(i)), Type::string, Presence::optional});
     }
     for (const char* name :
          {"a_count", "aaaa_count", "mx_count", "ns_count", "other_type_count", "non_in_count",
@@ -206,7 +207,7 @@ TEST(TableWriter, SplitsALongColumnIntoPages) {
         } else {
             table.int64(0, i);
         }
-        table.string(1, "row " + std::to_string(i));
+        table.string(1, std::string("row ").append(std::to_string(i)));
     }
     EXPECT_EQ(table.row_count(), 400'000U);
     const TemporaryFile file(*table.finish());

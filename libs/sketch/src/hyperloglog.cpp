@@ -11,7 +11,6 @@ namespace tapir::sketch {
 
 namespace {
 
-constexpr std::size_t header_size = 3;
 constexpr std::uint32_t hash_size = 8;
 constexpr unsigned format_version = 1;
 constexpr unsigned sparse_flag = 0x40;
