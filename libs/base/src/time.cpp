@@ -101,7 +101,7 @@ Result<UtcTime> UtcTime::parse(std::string_view text) {
     const int month = in.digits(2);
     in.expect("-");
     const int day = in.digits(2);
-    in.expect("Tt ");
+    in.expect("Tt");
     const int hour = in.digits(2);
     in.expect(":");
     const int minute = in.digits(2);
