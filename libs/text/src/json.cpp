@@ -7,6 +7,8 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "utf8.hpp"
+
 namespace tapir::text {
 namespace {
 
@@ -122,34 +124,6 @@ void print_double(std::string& out, double value) {
     if (text.find_first_of(".e") == std::string::npos) {
         out += ".0";
     }
-}
-
-// The number of octets of the UTF-8 sequence at the front of `text`, or 0 if there is none.
-std::size_t utf8_size(std::string_view text) {
-    const auto octet = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-    const unsigned first = octet(0);
-    const std::size_t size = first < 0x80   ? 1
-                             : first < 0xc2 ? 0
-                             : first < 0xe0 ? 2
-                             : first < 0xf0 ? 3
-                             : first < 0xf5 ? 4
-                                            : 0;
-    if (size > text.size()) {
-        return 0;
-    }
-    for (std::size_t i = 1; i < size; ++i) {
-        if ((octet(i) & 0xc0U) != 0x80) {
-            return 0;
-        }
-    }
-    if (size >= 3) {  // no overlong forms, no surrogates, nothing beyond U+10FFFF
-        const unsigned second = octet(1);
-        if ((first == 0xe0 && second < 0xa0) || (first == 0xed && second > 0x9f) ||
-            (first == 0xf0 && second < 0x90) || (first == 0xf4 && second > 0x8f)) {
-            return 0;
-        }
-    }
-    return size;
 }
 
 void print_control(std::string& out, char c) {

@@ -13,6 +13,8 @@
 #define TOML_SHARED_LIB 1
 #include <toml++/toml.h>
 
+#include "utf8.hpp"
+
 namespace tapir::text {
 namespace {
 
@@ -493,6 +495,9 @@ Result<Settings> Settings::parse(std::string_view toml, std::string_view file,
         const std::string_view key = std::string_view(word).substr(0, equals);
         if (equals == std::string::npos) {
             return refuse_at(override_place, key, "KEY=VALUE", "no '='");
+        }
+        if (!is_utf8(word)) {  // a file is refused for it by the parser of TOML
+            return refuse_at(override_place, "KEY=VALUE", "UTF-8", "other octets");
         }
         const Setting* setting = find_setting(table, key);
         if (setting == nullptr) {

@@ -83,6 +83,7 @@ TEST(Settings, LetsOverridesWin) {
     EXPECT_EQ(s->size("outbox.max"), 2048U);
     EXPECT_EQ(error_of("", {"release.k=1"}), "--set: release.k: expected 2 to 1000, got 1");
     EXPECT_EQ(error_of("", {"release.k"}), "--set: release.k: expected KEY=VALUE, got no '='");
+    EXPECT_EQ(error_of("", {"keys=a=\x92"}), "--set: KEY=VALUE: expected UTF-8, got other octets");
     EXPECT_THAT(error_of("", {"lists.names=['a'\n]\nx=1"}), testing::HasSubstr("lists.names"));
 }
 
