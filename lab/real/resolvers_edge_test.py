@@ -70,7 +70,9 @@ class Resolvers(unittest.TestCase):
         out, report = self.process()
         read = report["frames"]["read"]
         self.assertGreaterEqual(read, CLIENTS)
-        self.assertEqual(sum(report["frames"]["by_fate"].values()), read, report)
+        self.assertEqual(sum(capture["frames"] for capture in report["captures"]), read, report)
+        fates = [count for reasons in report["frames"]["fates"].values() for count in reasons.values()]
+        self.assertEqual(sum(fates), read, report)
         events = (out / "events.jsonl").read_text().splitlines()
         self.assertEqual(len(events), 1, f"{CLIENTS} clients in 3 networks asked for one new name: {events}")
 
