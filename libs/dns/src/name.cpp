@@ -372,6 +372,7 @@ void FoldedName::assign(NameView name) {
         at += 1 + std::to_integer<std::size_t>(octets_[at]);
     }
     starts_[0] = static_cast<std::uint8_t>(at);
+    fingerprints_[0] = root_fingerprint;
     for (std::size_t labels = 1; labels <= label_count_; ++labels) {
         const std::size_t start = starts_[labels];
         fingerprints_[labels] = XXH3_64bits_withSeed(

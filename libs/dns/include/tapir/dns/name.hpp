@@ -236,7 +236,7 @@ void append_label_text(std::string& out, ByteView label, Case letter_case = Case
 // who must not be fooled compares the names too. 1.3 KiB: keep one for each place in a batch.
 class FoldedName {
 public:
-    FoldedName() = default;  // the root
+    FoldedName() { assign(NameView()); }  // the root
     explicit FoldedName(NameView name) { assign(name); }
     void assign(NameView name);
 
@@ -258,9 +258,9 @@ public:
 private:
     // Indexed by the number of labels of the suffix.
     static constexpr std::uint64_t root_fingerprint = 0x7461706972303031;  // "tapir001"
-    std::array<std::byte, name_size_max + 1> octets_ = {};
-    std::array<std::uint64_t, label_count_max + 1> fingerprints_ = {root_fingerprint};
-    std::array<std::uint8_t, label_count_max + 1> starts_ = {0};
+    std::array<std::byte, name_size_max + 1> octets_;
+    std::array<std::uint64_t, label_count_max + 1> fingerprints_;
+    std::array<std::uint8_t, label_count_max + 1> starts_;
     std::uint8_t size_ = 1;
     std::uint8_t label_count_ = 0;
 };

@@ -75,10 +75,22 @@ public:
 
 private:
     friend class NameIndexBuilder;
+    // Where the sections lie, and what the header says.
+    struct Layout {
+        std::size_t buckets = 0;
+        std::size_t blocks = 0;
+        std::size_t kinds = 0;
+        std::size_t names = 0;
+        std::size_t bucket_count = 0;
+        std::size_t entry_count = 0;
+        std::uint64_t suffix_label_counts = 0;
+        std::uint64_t digest = 0;
+    };
+    NameIndex(ByteView octets, std::shared_ptr<const void> keeper, const Layout& layout);
     std::optional<EntryId> probe(std::uint64_t fingerprint, dns::NameView name,
                                  EntryKind kind) const;
-    std::size_t bucket_of(std::uint64_t fingerprint) const;
-    // The stored name of an entry without its root label; empty if the file lies.
+    bool prefetch_candidate(std::uint64_t fingerprint, EntryKind kind) const;
+    // The wire form of an entry's name; empty if the file lies.
     ByteView stored(std::uint32_t id) const;
 
     std::shared_ptr<const void> keeper_;
@@ -96,16 +108,24 @@ private:
 
 class NameIndexBuilder {
 public:
-    // Copies the name, lower case. Refuses (exhausted) more than entry_count_max entries.
+    // Copies the name, lower case. Refuses (exhausted) more than entry_count_max entries, and more
+    // than 4 GiB of names.
     Result<void> add(Entry entry);
+    // Entries added so far, duplicates included.
     std::size_t size() const { return fingerprints_.size(); }
 
     // Duplicates are left out: there were size() less the index's size() of them.
     Result<NameIndex> build() &&;
 
 private:
-    Bytes names_;                        // size octet and labels, one after the other
-    std::vector<std::uint32_t> blocks_;  // offset of each block of entries
+    ByteView stored(std::size_t id) const;
+    std::vector<std::uint32_t> duplicates() const;
+    void leave_out(const std::vector<std::uint32_t>& ids);
+    void fill_buckets(std::byte* buckets, std::size_t bucket_count) const;
+
+    dns::FoldedName folded_;             // room to fold into
+    Bytes names_;                        // size octet and wire form, one after the other
+    std::vector<std::uint32_t> blocks_;  // offset of each block of entries in names_
     std::vector<std::uint64_t> fingerprints_;
     std::vector<bool> suffixes_;
     std::uint64_t suffix_label_counts_ = 0;

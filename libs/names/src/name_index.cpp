@@ -1,0 +1,427 @@
+#include "tapir/names/name_index.hpp"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstring>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "tapir/base/assert.hpp"
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+// The layout is docs/formats/name-index.md. Invariants of an open index:
+// 1. the sections lie in the file one behind the other and fill it exactly;
+// 2. bucket_count_ is at least 1, so that a probe always has a place to start.
+// What the sections hold is not believed: each read through them is bounded.
+namespace tapir::names {
+
+static_assert(std::endian::native == std::endian::little, "the file is mapped as it stands");
+
+namespace {
+
+constexpr std::array<char, 8> magic = {'T', 'A', 'P', 'I', 'R', 'N', 'X', '\n'};
+constexpr std::uint32_t version = 1;
+constexpr std::size_t bucket_size = 64;  // octets: a cache line
+constexpr std::size_t bucket_slots = 8;
+constexpr std::size_t bucket_fill = 6;  // entries for each bucket, on average
+constexpr std::size_t block_entries = 8;
+constexpr std::size_t build_lookahead = 16;
+constexpr std::size_t names_size_max = UINT32_MAX - dns::name_size_max;
+constexpr std::uint64_t digest_seed = 1;
+
+struct FileHeader {
+    std::array<char, 8> magic = {};
+    std::uint32_t version = 0;
+    std::uint32_t header_size = 0;
+    std::uint64_t file_size = 0;
+    std::uint64_t entry_count = 0;
+    std::uint64_t bucket_count = 0;
+    std::uint64_t names_size = 0;
+    std::uint64_t suffix_label_counts = 0;
+    std::uint64_t digest = 0;
+};
+static_assert(sizeof(FileHeader) == bucket_size);
+
+// A line of memory that starts at a multiple of its size: a bucket is then one access.
+struct alignas(bucket_size) CacheLine {
+    std::array<std::byte, bucket_size> octets;
+};
+
+struct Sections {
+    std::size_t buckets = sizeof(FileHeader);
+    std::size_t blocks = 0;
+    std::size_t kinds = 0;
+    std::size_t names = 0;
+    std::size_t end = 0;
+
+    // Arguments within their limits: no sum overflows.
+    Sections(std::size_t bucket_count, std::size_t entry_count, std::size_t names_size)
+        : blocks(buckets + bucket_count * bucket_size),
+          kinds(blocks + (entry_count + block_entries - 1) / block_entries * 4),
+          names(kinds + (entry_count + 7) / 8),
+          end(names + names_size) {}
+};
+
+std::uint64_t load_u64(const std::byte* at) {
+    std::uint64_t value = 0;
+    std::memcpy(&value, at, sizeof value);
+    return value;
+}
+std::uint32_t load_u32(const std::byte* at) {
+    std::uint32_t value = 0;
+    std::memcpy(&value, at, sizeof value);
+    return value;
+}
+
+std::size_t bucket_for(std::uint64_t fingerprint, std::size_t bucket_count) {
+    // The upper 32 bits scaled to the number of buckets; the lower ones make the tag.
+    return (fingerprint >> 32U) * bucket_count >> 32U;
+}
+
+// The upper half of a slot: 30 bits of the fingerprint and the kind, which is never 0. The lower
+// half is the entry's id.
+std::uint32_t tag_of(std::uint64_t fingerprint, EntryKind kind) {
+    return static_cast<std::uint32_t>(fingerprint) << 2U | static_cast<std::uint32_t>(kind);
+}
+
+std::uint64_t label_count_bit(std::size_t label_count) {
+    return std::uint64_t{1} << std::min<std::size_t>(label_count, 63);
+}
+
+// XXH3 over the header, its digest zero, and all that follows.
+std::uint64_t digest_of(ByteView octets, FileHeader header) {
+    header.digest = 0;
+    const std::uint64_t seed = XXH3_64bits_withSeed(&header, sizeof header, digest_seed);
+    const ByteView body = octets.subspan(sizeof header);
+    return XXH3_64bits_withSeed(body.data(), body.size(), seed);
+}
+
+Result<FileHeader> read_header(ByteView octets) {
+    FileHeader header;
+    if (octets.size() < sizeof header) {
+        return fail(Code::corrupt, fmt::format("name index: expected at least {} octets, got {}",
+                                               sizeof header, octets.size()));
+    }
+    std::memcpy(&header, octets.data(), sizeof header);
+    if (header.magic != magic) {
+        return fail(Code::corrupt, "name index: expected its magic, got another file");
+    }
+    if (header.version != version || header.header_size != sizeof header) {
+        return fail(Code::invalid, fmt::format("name index: expected version {}, got {}: compile "
+                                               "the list again",
+                                               version, header.version));
+    }
+    if (header.file_size != octets.size()) {
+        return fail(Code::corrupt, fmt::format("name index: expected {} octets, got {}",
+                                               header.file_size, octets.size()));
+    }
+    if (header.entry_count > entry_count_max || header.bucket_count == 0 ||
+        header.bucket_count > entry_count_max || header.names_size > names_size_max ||
+        Sections(header.bucket_count, header.entry_count, header.names_size).end != octets.size()) {
+        return fail(Code::corrupt, "name index: sizes that do not fit together");
+    }
+    if (digest_of(octets, header) != header.digest) {
+        return fail(Code::corrupt, "name index: damaged: the digest is another");
+    }
+    return header;
+}
+
+bool is_stored_as(ByteView stored, dns::NameView folded) {
+    return stored.size() == folded.wire_size() &&
+           std::memcmp(stored.data(), folded.wire().data(), stored.size()) == 0;
+}
+
+}  // namespace
+
+NameIndex::NameIndex() {
+    auto empty = NameIndexBuilder().build();
+    TAPIR_ASSERT(empty.has_value());
+    *this = *std::move(empty);
+}
+
+NameIndex::NameIndex(ByteView octets, std::shared_ptr<const void> keeper, const Layout& layout)
+    : keeper_(std::move(keeper)),
+      octets_(octets),
+      buckets_(octets.data() + layout.buckets),
+      blocks_(octets.data() + layout.blocks),
+      kinds_(octets.data() + layout.kinds),
+      names_(octets.subspan(layout.names)),
+      bucket_count_(layout.bucket_count),
+      entry_count_(layout.entry_count),
+      digest_(layout.digest),
+      suffix_label_counts_(layout.suffix_label_counts) {}
+
+Result<NameIndex> NameIndex::open(ByteView octets, std::shared_ptr<const void> keeper) {
+    const FileHeader header = TRY(read_header(octets));
+    const Sections at(header.bucket_count, header.entry_count, header.names_size);
+    return NameIndex(octets, std::move(keeper),
+                     Layout{.buckets = at.buckets,
+                            .blocks = at.blocks,
+                            .kinds = at.kinds,
+                            .names = at.names,
+                            .bucket_count = header.bucket_count,
+                            .entry_count = header.entry_count,
+                            .suffix_label_counts = header.suffix_label_counts,
+                            .digest = header.digest});
+}
+
+ByteView NameIndex::stored(std::uint32_t id) const {
+    std::size_t at = load_u32(blocks_ + id / block_entries * 4);
+    for (std::size_t skip = id % block_entries; skip > 0 && at < names_.size(); --skip) {
+        at += 1 + std::to_integer<std::size_t>(names_[at]);
+    }
+    if (at >= names_.size()) {
+        return {};
+    }
+    const std::size_t size = std::to_integer<std::size_t>(names_[at]);
+    return names_.size() - at - 1 < size ? ByteView{} : names_.subspan(at + 1, size);
+}
+
+std::optional<EntryId> NameIndex::probe(std::uint64_t fingerprint, dns::NameView name,
+                                        EntryKind kind) const {
+    const std::uint32_t wanted = tag_of(fingerprint, kind);
+    std::size_t bucket = bucket_for(fingerprint, bucket_count_);
+    for (std::size_t visited = 0; visited < bucket_count_; ++visited) {
+        const std::byte* at = buckets_ + bucket * bucket_size;
+        for (std::size_t i = 0; i < bucket_slots; ++i) {
+            const std::uint64_t slot = load_u64(at + 8 * i);
+            if (static_cast<std::uint32_t>(slot >> 32U) == wanted) {
+                const auto id = static_cast<std::uint32_t>(slot);
+                if (id < entry_count_ && is_stored_as(stored(id), name)) {
+                    return EntryId{id};
+                }
+            }
+        }
+        if (load_u64(at + 8 * (bucket_slots - 1)) == 0) {
+            return std::nullopt;  // slots are filled from the first on: this one had room
+        }
+        bucket = bucket + 1 == bucket_count_ ? 0 : bucket + 1;
+    }
+    return std::nullopt;
+}
+
+void NameIndex::prefetch(const dns::FoldedName& name) const {
+    const std::size_t count = name.label_count();
+    __builtin_prefetch(buckets_ + bucket_for(name.fingerprint(count), bucket_count_) * bucket_size);
+    for (std::size_t labels = 1; labels < count; ++labels) {
+        if ((suffix_label_counts_ & label_count_bit(labels)) != 0) {
+            __builtin_prefetch(buckets_ +
+                               bucket_for(name.fingerprint(labels), bucket_count_) * bucket_size);
+        }
+    }
+}
+
+bool NameIndex::prefetch_candidate(std::uint64_t fingerprint, EntryKind kind) const {
+    // The first slot with the right tag is nearly always the one that find() will compare.
+    const std::uint32_t wanted = tag_of(fingerprint, kind);
+    const std::byte* at = buckets_ + bucket_for(fingerprint, bucket_count_) * bucket_size;
+    for (std::size_t i = 0; i < bucket_slots; ++i) {
+        const std::uint64_t slot = load_u64(at + 8 * i);
+        const auto id = static_cast<std::uint32_t>(slot);
+        if (static_cast<std::uint32_t>(slot >> 32U) == wanted && id < entry_count_) {
+            const std::size_t offset = load_u32(blocks_ + id / block_entries * 4);
+            if (offset < names_.size()) {
+                __builtin_prefetch(names_.data() + offset);
+                __builtin_prefetch(names_.data() + std::min(offset + 64, names_.size() - 1));
+            }
+            return true;
+        }
+    }
+    return false;
+}
+
+void NameIndex::prefetch_entry(const dns::FoldedName& name) const {
+    if (prefetch_candidate(name.fingerprint(), EntryKind::exact)) {
+        return;
+    }
+    for (std::size_t labels = name.label_count(); labels-- > 1;) {
+        if ((suffix_label_counts_ & label_count_bit(labels)) != 0 &&
+            prefetch_candidate(name.fingerprint(labels), EntryKind::suffix)) {
+            return;
+        }
+    }
+}
+
+std::optional<Match> NameIndex::find(const dns::FoldedName& name) const {
+    const std::size_t count = name.label_count();
+    if (const auto id = probe(name.fingerprint(count), name.view(), EntryKind::exact)) {
+        return Match{*id, EntryKind::exact};
+    }
+    for (std::size_t labels = count; labels-- > 1;) {
+        if ((suffix_label_counts_ & label_count_bit(labels)) == 0) {
+            continue;
+        }
+        if (const auto id =
+                probe(name.fingerprint(labels), name.suffix(labels), EntryKind::suffix)) {
+            return Match{*id, EntryKind::suffix};
+        }
+    }
+    return std::nullopt;
+}
+
+std::optional<EntryId> NameIndex::find_entry(const dns::FoldedName& name, EntryKind kind) const {
+    return probe(name.fingerprint(), name.view(), kind);
+}
+
+Entry NameIndex::entry(EntryId id) const {
+    const auto number = static_cast<std::uint32_t>(id);
+    TAPIR_ASSERT(number < entry_count_);
+    const unsigned kinds = std::to_integer<unsigned>(kinds_[number / 8]);
+    // Only in a file that was made to lie, with the right digest, is it no name: then the root.
+    const auto name = dns::NameView::parse(stored(number));
+    return {.name = name ? *name : dns::NameView(),
+            .kind = (kinds >> (number % 8) & 1U) != 0 ? EntryKind::suffix : EntryKind::exact};
+}
+
+Result<void> NameIndexBuilder::add(Entry entry) {
+    folded_.assign(entry.name);
+    const ByteView wire = folded_.view().wire();
+    if (size() == entry_count_max || names_.size() + 1 + wire.size() > names_size_max) {
+        return fail(Code::exhausted, fmt::format("expected at most {} names in a list, and {} "
+                                                 "octets of them",
+                                                 entry_count_max, names_size_max));
+    }
+    if (size() % block_entries == 0) {
+        blocks_.push_back(static_cast<std::uint32_t>(names_.size()));
+    }
+    append_u8(names_, static_cast<std::uint8_t>(wire.size()));
+    append(names_, wire);
+    fingerprints_.push_back(folded_.fingerprint());
+    suffixes_.push_back(entry.kind == EntryKind::suffix);
+    if (entry.kind == EntryKind::suffix) {
+        suffix_label_counts_ |= label_count_bit(folded_.label_count());
+    }
+    return {};
+}
+
+ByteView NameIndexBuilder::stored(std::size_t id) const {
+    std::size_t at = blocks_[id / block_entries];
+    for (std::size_t skip = id % block_entries; skip > 0; --skip) {
+        at += 1 + std::to_integer<std::size_t>(names_[at]);
+    }
+    return ByteView(names_).subspan(at + 1, std::to_integer<std::size_t>(names_[at]));
+}
+
+std::vector<std::uint32_t> NameIndexBuilder::duplicates() const {
+    // A set of ids by fingerprint and kind, then by name.
+    const std::size_t mask = std::bit_ceil(2 * size() + 1) - 1;
+    std::vector<std::uint32_t> seen(mask + 1, UINT32_MAX);
+    std::vector<std::uint32_t> found;
+    for (std::size_t id = 0; id < size(); ++id) {
+        if (id + build_lookahead < size()) {
+            __builtin_prefetch(&seen[fingerprints_[id + build_lookahead] & mask]);
+        }
+        std::size_t at = fingerprints_[id] & mask;
+        while (seen[at] != UINT32_MAX) {
+            const std::uint32_t other = seen[at];
+            if (fingerprints_[other] == fingerprints_[id] && suffixes_[other] == suffixes_[id] &&
+                std::ranges::equal(stored(other), stored(id))) {
+                found.push_back(static_cast<std::uint32_t>(id));
+                break;
+            }
+            at = (at + 1) & mask;
+        }
+        if (seen[at] == UINT32_MAX) {
+            seen[at] = static_cast<std::uint32_t>(id);
+        }
+    }
+    return found;
+}
+
+void NameIndexBuilder::leave_out(const std::vector<std::uint32_t>& ids) {
+    std::size_t kept = 0;
+    std::size_t to = 0;
+    std::size_t from = 0;
+    auto next = ids.begin();
+    blocks_.clear();
+    for (std::size_t id = 0; id < size(); ++id) {
+        const std::size_t record = 1 + std::to_integer<std::size_t>(names_[from]);
+        if (next != ids.end() && *next == id) {
+            ++next;
+            from += record;
+            continue;
+        }
+        if (kept % block_entries == 0) {
+            blocks_.push_back(static_cast<std::uint32_t>(to));
+        }
+        std::memmove(names_.data() + to, names_.data() + from, record);
+        fingerprints_[kept] = fingerprints_[id];
+        suffixes_[kept] = suffixes_[id];
+        ++kept;
+        to += record;
+        from += record;
+    }
+    names_.resize(to);
+    fingerprints_.resize(kept);
+    suffixes_.resize(kept);
+}
+
+void NameIndexBuilder::fill_buckets(std::byte* buckets, std::size_t bucket_count) const {
+    for (std::size_t id = 0; id < size(); ++id) {
+        if (id + build_lookahead < size()) {
+            __builtin_prefetch(
+                buckets +
+                    bucket_for(fingerprints_[id + build_lookahead], bucket_count) * bucket_size,
+                1);
+        }
+        const EntryKind kind = suffixes_[id] ? EntryKind::suffix : EntryKind::exact;
+        const std::uint64_t slot =
+            std::uint64_t{tag_of(fingerprints_[id], kind)} << 32U | static_cast<std::uint32_t>(id);
+        std::size_t bucket = bucket_for(fingerprints_[id], bucket_count);
+        std::size_t i = 0;
+        while (load_u64(buckets + bucket * bucket_size + 8 * i) != 0) {
+            if (++i == bucket_slots) {
+                i = 0;
+                bucket = bucket + 1 == bucket_count ? 0 : bucket + 1;
+            }
+        }
+        std::memcpy(buckets + bucket * bucket_size + 8 * i, &slot, sizeof slot);
+    }
+}
+
+Result<NameIndex> NameIndexBuilder::build() && {
+    const std::vector<std::uint32_t> doubled = duplicates();
+    if (!doubled.empty()) {
+        leave_out(doubled);
+    }
+    const std::size_t bucket_count = size() / bucket_fill + 1;
+    const Sections at(bucket_count, size(), names_.size());
+    auto lines = std::make_shared<std::vector<CacheLine>>((at.end + bucket_size - 1) / bucket_size);
+    std::byte* file = lines->data()->octets.data();
+    fill_buckets(file + at.buckets, bucket_count);
+    if (!blocks_.empty()) {
+        std::memcpy(file + at.blocks, blocks_.data(), blocks_.size() * sizeof blocks_[0]);
+        std::memcpy(file + at.names, names_.data(), names_.size());
+    }
+    for (std::size_t id = 0; id < size(); ++id) {
+        if (suffixes_[id]) {
+            file[at.kinds + id / 8] |= std::byte{1} << (id % 8);
+        }
+    }
+    const ByteView octets(file, at.end);
+    FileHeader header{.magic = magic,
+                      .version = version,
+                      .header_size = sizeof(FileHeader),
+                      .file_size = at.end,
+                      .entry_count = size(),
+                      .bucket_count = bucket_count,
+                      .names_size = names_.size(),
+                      .suffix_label_counts = suffix_label_counts_};
+    header.digest = digest_of(octets, header);
+    std::memcpy(file, &header, sizeof header);
+    return NameIndex(octets, std::move(lines),
+                     NameIndex::Layout{.buckets = at.buckets,
+                                       .blocks = at.blocks,
+                                       .kinds = at.kinds,
+                                       .names = at.names,
+                                       .bucket_count = bucket_count,
+                                       .entry_count = size(),
+                                       .suffix_label_counts = suffix_label_counts_,
+                                       .digest = header.digest});
+}
+
+}  // namespace tapir::names
