@@ -161,7 +161,8 @@ Result<PublicSuffixes> PublicSuffixes::parse(std::string_view text, std::string_
                                                  suffix_list_size_max, text.size()));
     }
     PublicSuffixes suffixes;
-    std::optional<unsigned> shift;
+    bool is_in_section = false;
+    unsigned shift = 0;
     std::size_t number = 0;
     while (!text.empty()) {
         const std::size_t size = std::min(text.find('\n'), text.size());
@@ -169,17 +170,19 @@ Result<PublicSuffixes> PublicSuffixes::parse(std::string_view text, std::string_
         text.remove_prefix(std::min(size + 1, text.size()));
         ++number;
         if (line.find("===BEGIN ICANN DOMAINS===") != std::string_view::npos) {
+            is_in_section = true;
             shift = 0;
         } else if (line.find("===BEGIN PRIVATE DOMAINS===") != std::string_view::npos) {
+            is_in_section = true;
             shift = private_shift;
         } else if (line.starts_with("//") && line.find("===END ") != std::string_view::npos) {
-            shift.reset();
+            is_in_section = false;
         }
         std::string_view rule = first_word(line);
         if (rule.empty() || line.starts_with("//")) {
             continue;
         }
-        if (!shift) {
+        if (!is_in_section) {
             return fail(Code::invalid,
                         fmt::format("{}:{}: expected rules between the markers of a section, got "
                                     "'{}'",
@@ -202,7 +205,7 @@ Result<PublicSuffixes> PublicSuffixes::parse(std::string_view text, std::string_
             return fail(Code::exhausted, fmt::format("{}:{}: expected at most {} rules", file,
                                                      number, suffix_rule_count_max));
         }
-        suffixes.add(FoldedName(*name), static_cast<std::uint8_t>(bits << *shift));
+        suffixes.add(FoldedName(*name), static_cast<std::uint8_t>(bits << shift));
     }
     if (suffixes.rule_count_ == 0) {
         return fail(Code::invalid,

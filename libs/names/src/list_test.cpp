@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -258,9 +259,8 @@ TEST(List, RowsOfTheExistingMinimiserAreItsEntries) {
         const RowLabels labels(entry);
         std::string row;
         for (std::size_t i = 0; i < row_label_count_max; ++i) {
-            row += "\"label" + std::to_string(i) +
-                   "\": " + (i < labels.size() ? "\"" + std::string(labels[i]) + "\"" : "null") +
-                   ", ";
+            row += fmt::format("\"label{}\": {}, ", i,
+                               i < labels.size() ? fmt::format("\"{}\"", labels[i]) : "null");
         }
         ours.insert(row + std::to_string(static_cast<int>(entry.kind)));
     }
