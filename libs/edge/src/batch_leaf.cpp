@@ -1,0 +1,61 @@
+#include "batch_leaf.hpp"
+
+namespace tapir::edge {
+
+Result<BatchLeaf> leaf_of(const ReadyBatch& batch, const LeafContext& context,
+                          const SaltSource& salts) {
+    BatchLeaf out;
+    const std::string id = batch.time.to_string();
+    const auto commit = [&](std::string_view name, ByteView octets) {
+        ledger::Opening opening{
+            .name = std::string(name), .salt = salts(id, name), .commitment = {}};
+        opening.commitment = ledger::commit(opening.salt, octets);
+        out.openings.push_back(opening);
+        return opening.commitment;
+    };
+    ledger::LeafBuilder leaf("batch", batch.time);
+    leaf.set("profile", privacy::to_string(context.profile))
+        .set("single_site", context.single_site)
+        .set("software", context.version)
+        .commit("settings", commit("settings", as_bytes(context.settings)))
+        .commit("lists", commit("lists", as_bytes(context.lists)));
+    for (const auto& released : batch.payloads) {
+        const privacy::Payload& payload = released.value();
+        leaf.payload(payload.name, payload.octets.size(), commit(payload.name, payload.octets));
+    }
+    const Suppressed& suppressed = batch.suppressed;
+    for (std::size_t i = 0; i < fate_count; ++i) {
+        const auto fate = static_cast<Fate>(i);
+        if (suppressed.fates.of(fate) != 0) {
+            leaf.count(group_of(fate), to_string(fate), suppressed.fates.of(fate));
+        }
+    }
+    leaf.count("rows", "released", suppressed.rows_released)
+        .count("rows", "few_clients", suppressed.rows_few_clients)
+        .count("rows", "few_networks", suppressed.rows_few_networks)
+        .count("evicted", "stage_one", suppressed.cells_evicted)
+        .count("evicted", "stage_two", suppressed.names_evicted);
+    out.octets = TRY(leaf.build());
+    return out;
+}
+
+std::string print_openings(const std::vector<ledger::Opening>& openings) {
+    std::string text;
+    for (const ledger::Opening& opening : openings) {
+        text += opening.to_json();
+        text += '\n';
+    }
+    return text;
+}
+
+Result<std::vector<ledger::Opening>> parse_openings(std::string_view text) {
+    std::vector<ledger::Opening> openings;
+    while (!text.empty()) {
+        const std::size_t end = text.find('\n');
+        openings.push_back(TRY(ledger::Opening::parse(text.substr(0, end))));
+        text = end == std::string_view::npos ? std::string_view() : text.substr(end + 1);
+    }
+    return openings;
+}
+
+}  // namespace tapir::edge

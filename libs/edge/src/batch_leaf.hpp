@@ -1,0 +1,40 @@
+// The ledger leaf of one batch: commitments to its payloads and to what made them, and what was
+// kept back, by rule.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "collector.hpp"
+#include "tapir/base/bytes.hpp"
+#include "tapir/base/result.hpp"
+#include "tapir/ledger/leaf.hpp"
+
+namespace tapir::edge {
+
+// A salt for one commitment of one batch. Live: from chance. The twin: from its key.
+using SaltSource = std::function<ledger::Salt(std::string_view batch, std::string_view name)>;
+
+// What all leaves of one run say of it.
+struct LeafContext {
+    privacy::Profile profile = privacy::Profile::standard;
+    bool single_site = false;
+    std::string version;   // of the software
+    std::string settings;  // canonical text; only a commitment goes into the leaf
+    std::string lists;     // digests of the lists' files, one a line; likewise
+};
+
+struct BatchLeaf {
+    Bytes octets;
+    std::vector<ledger::Opening> openings;
+};
+Result<BatchLeaf> leaf_of(const ReadyBatch& batch, const LeafContext& context,
+                          const SaltSource& salts);
+
+// All openings, a line each.
+std::string print_openings(const std::vector<ledger::Opening>& openings);
+Result<std::vector<ledger::Opening>> parse_openings(std::string_view text);
+
+}  // namespace tapir::edge

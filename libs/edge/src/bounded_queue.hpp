@@ -1,0 +1,97 @@
+// A queue of limited length between two threads.
+//
+//     BoundedQueue<Batch> queue(64);
+//     if (!queue.try_push(batch)) { ... }        // full: `batch` is untouched, the caller counts
+//     it while (auto batch = queue.pop()) { ... }   // nothing: closed and empty
+//
+// Any number of threads may push and pop.
+#pragma once
+
+#include <condition_variable>
+#include <cstddef>
+#include <deque>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+namespace tapir::edge {
+
+template <class T>
+class BoundedQueue {
+public:
+    explicit BoundedQueue(std::size_t size_max) : size_max_(size_max) {}
+
+    // False if the queue is full or closed.
+    bool try_push(T& item) {
+        {
+            const std::lock_guard lock(mutex_);
+            if (closed_ || items_.size() >= size_max_) {
+                return false;
+            }
+            items_.push_back(std::move(item));
+        }
+        filled_.notify_one();
+        return true;
+    }
+
+    // Waits for room. What is pushed after close() is dropped.
+    void push(T item) {
+        {
+            std::unique_lock lock(mutex_);
+            emptied_.wait(lock, [this] { return closed_ || items_.size() < size_max_; });
+            if (closed_) {
+                return;
+            }
+            items_.push_back(std::move(item));
+        }
+        filled_.notify_one();
+    }
+
+    // Pushes whether there is room or not: for the few words that must not be lost.
+    void push_over(T item) {
+        {
+            const std::lock_guard lock(mutex_);
+            if (closed_) {
+                return;
+            }
+            items_.push_back(std::move(item));
+        }
+        filled_.notify_one();
+    }
+
+    // Waits for an item; nothing once the queue is closed and empty.
+    std::optional<T> pop() {
+        std::optional<T> item;
+        {
+            std::unique_lock lock(mutex_);
+            filled_.wait(lock, [this] { return closed_ || !items_.empty(); });
+            if (items_.empty()) {
+                return item;
+            }
+            item.emplace(std::move(items_.front()));
+            items_.pop_front();
+        }
+        emptied_.notify_one();
+        return item;
+    }
+
+    // No more will be pushed; what is there can still be popped.
+    void close() {
+        {
+            const std::lock_guard lock(mutex_);
+            closed_ = true;
+        }
+        filled_.notify_all();
+        emptied_.notify_all();
+    }
+
+private:
+    const std::size_t size_max_;
+    std::mutex mutex_;
+    std::condition_variable filled_;
+    std::condition_variable emptied_;
+    std::deque<T> items_;
+    bool closed_ = false;
+};
+
+}  // namespace tapir::edge

@@ -1,0 +1,224 @@
+#include "collector.hpp"
+
+#include <utility>
+
+#include "tapir/names/list.hpp"
+#include "tapir/names/row_labels.hpp"
+
+namespace tapir::edge {
+namespace {
+
+constexpr Duration minute_length{60'000'000'000};
+
+Fate fate_of(privacy::PendingOutcome outcome) {
+    switch (outcome) {
+        case privacy::PendingOutcome::first_client:
+            return Fate::pending_first_client;
+        case privacy::PendingOutcome::waiting:
+            return Fate::pending_waiting;
+        case privacy::PendingOutcome::reached:
+            return Fate::released;
+        case privacy::PendingOutcome::done:
+            return Fate::released_before;
+        case privacy::PendingOutcome::capped:
+            return Fate::pending_capped;
+    }
+    return Fate::pending_waiting;
+}
+
+privacy::RowCandidate candidate_of(const names::NameIndex& index, const Row& row) {
+    const names::Entry entry = index.entry(names::EntryId{row.index});
+    privacy::RowCandidate candidate;
+    candidate.entry = names::to_text(entry);
+    const names::RowLabels labels(entry);
+    products::HistogramRow& out = candidate.row;
+    for (std::size_t i = 0; i < labels.size(); ++i) {
+        out.labels.at(i) = std::string(labels[i]);
+    }
+    const auto counter = [&row](RowCounter which) {
+        return row.counters.at(static_cast<std::size_t>(which));
+    };
+    out.a_count = counter(RowCounter::a);
+    out.aaaa_count = counter(RowCounter::aaaa);
+    out.mx_count = counter(RowCounter::mx);
+    out.ns_count = counter(RowCounter::ns);
+    out.other_type_count = counter(RowCounter::other_type);
+    out.non_in_count = counter(RowCounter::non_in);
+    out.ok_count = counter(RowCounter::ok);
+    out.nx_count = counter(RowCounter::nx);
+    out.fail_count = counter(RowCounter::fail);
+    out.other_rcode_count = counter(RowCounter::other_rcode);
+    out.edm_status_bits = entry.kind == names::EntryKind::suffix ? products::edm_status::suffix
+                                                                 : products::edm_status::exact;
+    out.v4client_count = row.v4.clients.estimate();
+    out.v6client_count = row.v6.clients.estimate();
+    out.v4client_count_hll = row.v4.clients.serialise_or_null();
+    out.v6client_count_hll = row.v6.clients.serialise_or_null();
+    candidate.v4_networks = row.v4.networks.count();
+    candidate.v6_networks = row.v6.networks.count();
+    return candidate;
+}
+
+}  // namespace
+
+Collector::Collector(const CollectorSettings& settings, std::shared_ptr<const Lists> lists,
+                     Seen& seen, const jose::PrivateJwk& signer, EdgeMetrics& metrics,
+                     const Log& log, BatchSink& sink)
+    : settings_(settings),
+      lists_(std::move(lists)),
+      seen_(seen),
+      signer_(signer),
+      metrics_(metrics),
+      log_(log),
+      sink_(sink),
+      names_(settings.gate) {}
+
+void Collector::on_batch(BatchResult&& result) {
+    day_ = result.day;
+    fates_.add(result.fates);
+    suppressed_.fates.add(result.fates);
+    metrics_.add(result);
+    for (NameFound& found : result.names) {
+        offer(std::move(found), *day_->gate);
+    }
+}
+
+void Collector::count(Fate fate) {
+    fates_.add(fate);
+    suppressed_.fates.add(fate);
+    metrics_.add(fate);
+}
+
+void Collector::offer(NameFound&& found, const privacy::GateKey& key) {
+    const bool is_compatible = settings_.gate.profile == privacy::Profile::compatible;
+    const privacy::NameCandidate candidate{.name = found.name,
+                                           .sighting = found.sighting,
+                                           .qtype = found.qtype,
+                                           .qclass = found.qclass,
+                                           .flags = found.flags,
+                                           .minute = found.minute};
+    auto offer = names_.offer(candidate, key);
+    if (!offer.released) {
+        count(fate_of(offer.outcome));
+        return;
+    }
+    if (!seen_.add(found.key)) {
+        count(is_compatible ? Fate::name_seen : Fate::released_before);
+        return;
+    }
+    count(is_compatible ? Fate::name_new : Fate::released);
+    metrics_.released(privacy::Product::new_qname, 1);
+    released_.push_back(std::move(*offer.released));
+}
+
+void Collector::on_minute_begin(Minute minute, const std::shared_ptr<const Day>& day) {
+    const UtcTime start = start_of(minute);
+    const UtcTime interval =
+        UtcTime::from_seconds(start.seconds() / settings_.interval_s * settings_.interval_s);
+    if (settings_.cuts_by_data && interval_ != interval) {
+        if (interval_) {
+            cut(*interval_);
+        }
+        interval_ = interval;
+    }
+    day_ = day;
+    names_.turn(start);
+}
+
+void Collector::on_minute_end(Minute minute, std::optional<MinuteTable>&& table) {
+    if (settings_.single_interval) {
+        single_ = std::move(table);
+        return;
+    }
+    if (!table) {
+        // A minute without rows is told like any other, except where the rule tells only rows.
+        if (!day_) {
+            return;
+        }
+        table.emplace(MinuteTable{
+            .minute = minute, .gate = day_->gate, .rows = RowTable(sketch::HllSettings{})});
+    }
+    const UtcTime start = start_of(minute);
+    gate_minute({.start = start, .stop = start + minute_length}, std::move(*table));
+}
+
+void Collector::gate_minute(const products::Interval& interval, MinuteTable&& table) {
+    std::vector<privacy::RowCandidate> candidates;
+    candidates.reserve(table.rows.rows().size());
+    for (const Row& row : table.rows.rows()) {
+        candidates.push_back(candidate_of(lists_->well_known, row));
+    }
+    auto released =
+        privacy::release_histogram(settings_.gate, interval, std::move(candidates), *table.gate);
+    if (!released) {
+        metrics_.lost(privacy::Product::histogram);
+        log_.error("collector", "a histogram could not be written and is lost",
+                   {{"minute", interval.start.to_string()}, {"reason", released.error().what()}});
+        return;
+    }
+    for (Suppressed* counts : {&suppressed_, &totals_}) {
+        counts->rows_released += released->rows_released;
+        counts->rows_few_clients += released->rows_few_clients;
+        counts->rows_few_networks += released->rows_few_networks;
+    }
+    metrics_.released(privacy::Product::histogram, released->rows_released);
+    metrics_.rows_withheld(released->rows_few_clients, released->rows_few_networks);
+    if (released->payload) {
+        payloads_.push_back(std::move(*released->payload));
+    }
+}
+
+void Collector::on_cut(UtcTime time) {
+    cut(time);
+}
+
+void Collector::cut(UtcTime time) {
+    if (!day_) {
+        return;  // nothing has ever come
+    }
+    auto events =
+        privacy::release_events(settings_.gate.profile, released_, time, *day_->gate, signer_);
+    if (!events) {
+        metrics_.lost(privacy::Product::new_qname);
+        log_.error("collector", "a batch of events could not be made and is lost",
+                   {{"events", released_.size()}, {"reason", events.error().what()}});
+        released_.clear();
+        return;
+    }
+    released_.clear();
+    ReadyBatch batch{.time = time,
+                     .payloads = std::exchange(payloads_, {}),
+                     .events = std::move(events->messages),
+                     .suppressed = std::exchange(suppressed_, {}),
+                     .key = day_->gate};
+    const privacy::Pending& pending = names_.pending();
+    batch.suppressed.cells_evicted = pending.cells_evicted() - totals_.cells_evicted;
+    batch.suppressed.names_evicted = pending.names_evicted() - totals_.names_evicted;
+    totals_.cells_evicted = pending.cells_evicted();
+    totals_.names_evicted = pending.names_evicted();
+    metrics_.pending_evicted(batch.suppressed.cells_evicted, batch.suppressed.names_evicted);
+    for (auto& payload : events->payloads) {
+        batch.payloads.push_back(std::move(payload));
+    }
+    sink_.take(std::move(batch));
+}
+
+void Collector::finish(std::optional<DataClock::Bounds> bounds) {
+    if (settings_.single_interval) {
+        const DataClock::Bounds span = bounds.value_or(DataClock::Bounds{.first = 0, .end = 1});
+        const products::Interval interval{.start = start_of(span.first),
+                                          .stop = start_of(span.end)};
+        interval_ = interval.start;
+        if (!single_ && day_) {
+            single_.emplace(MinuteTable{
+                .minute = 0, .gate = day_->gate, .rows = RowTable(sketch::HllSettings{})});
+        }
+        if (single_) {
+            gate_minute(interval, std::move(*single_));
+            single_.reset();
+        }
+    }
+    cut(interval_.value_or(UtcTime()));
+}
+
+}  // namespace tapir::edge

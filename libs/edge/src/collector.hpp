@@ -1,0 +1,100 @@
+// What is counted becomes what may leave: names through the name gate, minutes through the
+// histogram gate, both put together as one batch.
+//
+//     Collector collector(settings, seen, signer, metrics, sink);
+//     Pipeline pipeline(..., collector);
+//
+// The twin cuts a batch whenever the data's clock enters a new interval; live, cut() says when.
+// Called by the pipeline's collector thread, and by nobody else.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "metrics.hpp"
+#include "pipeline.hpp"
+#include "seen.hpp"
+#include "tapir/jose/jwk.hpp"
+#include "tapir/privacy/gate.hpp"
+
+namespace tapir::edge {
+
+// What was kept back since the batch before, for the ledger: counts without content.
+struct Suppressed {
+    FateCounts fates;
+    std::uint64_t rows_released = 0;
+    std::uint64_t rows_few_clients = 0;
+    std::uint64_t rows_few_networks = 0;
+    std::uint64_t cells_evicted = 0;
+    std::uint64_t names_evicted = 0;
+};
+
+struct ReadyBatch {
+    UtcTime time;  // the batch's, no finer than the rule says
+    std::vector<privacy::Released<privacy::Payload>> payloads;
+    std::vector<std::string> events;  // the JWS in the order of release
+    Suppressed suppressed;
+    std::shared_ptr<const privacy::GateKey> key;
+};
+
+class BatchSink {
+public:
+    virtual ~BatchSink() = default;
+    virtual void take(ReadyBatch&& batch) = 0;
+};
+
+struct CollectorSettings {
+    privacy::GateSettings gate;
+    bool cuts_by_data = true;      // the twin
+    std::int64_t interval_s = 60;  // of batches, where cut by data
+    bool single_interval = false;
+};
+
+class Collector final : public Consumer {
+public:
+    Collector(const CollectorSettings& settings, std::shared_ptr<const Lists> lists, Seen& seen,
+              const jose::PrivateJwk& signer, EdgeMetrics& metrics, const Log& log,
+              BatchSink& sink);
+
+    void on_batch(BatchResult&& result) override;
+    void on_minute_begin(Minute minute, const std::shared_ptr<const Day>& day) override;
+    void on_minute_end(Minute minute, std::optional<MinuteTable>&& table) override;
+    void on_cut(UtcTime time) override;
+
+    // After the pipeline has finished: what is left. With a single interval, this is where its
+    // bounds become known.
+    void finish(std::optional<DataClock::Bounds> bounds);
+
+    // All frames that reached the collector, and what it did with them.
+    const FateCounts& fates() const { return fates_; }
+    const Suppressed& totals() const { return totals_; }
+
+private:
+    void offer(NameFound&& found, const privacy::GateKey& key);
+    void gate_minute(const products::Interval& interval, MinuteTable&& table);
+    void cut(UtcTime time);
+    void count(Fate fate);
+
+    CollectorSettings settings_;
+    std::shared_ptr<const Lists> lists_;
+    Seen& seen_;
+    const jose::PrivateJwk& signer_;
+    EdgeMetrics& metrics_;
+    const Log& log_;
+    BatchSink& sink_;
+    privacy::NameGate names_;
+    FateCounts fates_;
+
+    std::shared_ptr<const Day> day_;
+    std::optional<UtcTime> interval_;  // the one that is open, where cut by data
+    std::optional<MinuteTable> single_;
+    std::vector<privacy::Released<products::NewQname>> released_;
+    std::vector<privacy::Released<privacy::Payload>> payloads_;
+    Suppressed suppressed_;  // since the last cut
+    Suppressed totals_;
+};
+
+}  // namespace tapir::edge

@@ -1,0 +1,97 @@
+#include "edge_ledger.hpp"
+
+#include <span>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace tapir::edge {
+
+Result<std::unique_ptr<EdgeLedger>> EdgeLedger::open(world::Files& files, std::string directory,
+                                                     const jose::PrivateJwk& key) {
+    TRY(files.make_directories(directory));
+    auto ledger = std::make_unique<EdgeLedger>(Private{}, files, std::move(directory), key);
+    TRY(ledger->reopen());
+    return ledger;
+}
+
+ledger::ReadFile EdgeLedger::reader() const {
+    return [this](std::string_view path) {
+        return files_.read(fmt::format("{}/{}", directory_, path), ledger::bundle_size_max);
+    };
+}
+
+Result<void> EdgeLedger::reopen() {
+    const std::string origin = key_.kid() + "/ledger";
+    const ledger::NoteVerifier verifier{.origin = origin, .key = key_.key().public_key()};
+    auto log = ledger::Log::open(reader(), verifier);
+    if (log) {
+        log_.emplace(std::move(*log));
+        return {};
+    }
+    if (log.error().code() != Code::not_found) {
+        return fail(std::move(log).error().at(directory_));
+    }
+    log_.emplace(origin);
+    return {};
+}
+
+Result<void> EdgeLedger::write(const ledger::LogStep& step) {
+    for (const ledger::LogFile& file : step.files) {
+        const std::string path = fmt::format("{}/{}", directory_, file.path);
+        if (const auto slash = path.rfind('/'); slash != std::string::npos) {
+            TRY(files_.make_directories(path.substr(0, slash)));
+        }
+        TRY(files_.write_atomically(path, file.octets));
+    }
+    return {};
+}
+
+Result<std::uint64_t> EdgeLedger::append(const Bytes& leaf) {
+    const std::lock_guard lock(mutex_);
+    if (!log_) {
+        TRY(reopen());
+    }
+    const std::uint64_t index = log_->head().size;
+    const ledger::LogStep step = TRY(log_->append(std::span(&leaf, 1), key_.key()));
+    if (auto written = write(step); !written) {
+        log_.reset();
+        return fail(std::move(written).error());
+    }
+    for (const std::string& path : step.superseded) {
+        // What stays costs space only.
+        static_cast<void>(files_.remove(fmt::format("{}/{}", directory_, path)));
+    }
+    return index;
+}
+
+Result<Bytes> EdgeLedger::leaf_octets(std::uint64_t index) const {
+    const std::lock_guard lock(mutex_);
+    const std::uint64_t size = log_ ? log_->head().size : 0;
+    if (index >= size) {
+        return fail(Code::not_found, fmt::format("{}: no leaf {}", directory_, index));
+    }
+    const std::uint64_t bundle = index / ledger::tile_width;
+    const bool is_full = (bundle + 1) * ledger::tile_width <= size;
+    const std::size_t width =
+        is_full ? ledger::tile_width : static_cast<std::size_t>(size % ledger::tile_width);
+    const Bytes octets = TRY(reader()(ledger::entries_path(bundle, width)));
+    const auto leaves = TRY(ledger::split_bundle(octets));
+    const std::size_t place = index % ledger::tile_width;
+    if (place >= leaves.size()) {
+        return fail(Code::corrupt,
+                    fmt::format("{}: leaf {} is not in its bundle", directory_, index));
+    }
+    return to_bytes(leaves[place]);
+}
+
+Result<ledger::Leaf> EdgeLedger::leaf(std::uint64_t index) const {
+    return ledger::Leaf::parse(TRY(leaf_octets(index)));
+}
+
+std::uint64_t EdgeLedger::size() const {
+    const std::lock_guard lock(mutex_);
+    return log_ ? log_->head().size : 0;
+}
+
+}  // namespace tapir::edge

@@ -1,0 +1,57 @@
+// The edge's ledger on disk: one leaf for each batch that left (DESIGN.md §7, R8).
+//
+//     auto ledger = TRY(EdgeLedger::open(files, "state/ledger", key));
+//     const std::uint64_t index = TRY(ledger->append(leaf));      // durable, checkpoint signed
+//     const ledger::Leaf again = TRY(ledger->leaf(index));
+//
+// Threads may share it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "tapir/base/bytes.hpp"
+#include "tapir/base/result.hpp"
+#include "tapir/jose/jwk.hpp"
+#include "tapir/ledger/leaf.hpp"
+#include "tapir/ledger/log.hpp"
+#include "tapir/world/files.hpp"
+
+namespace tapir::edge {
+
+class EdgeLedger {
+    struct Private {};
+
+public:
+    // Goes on with the log in `directory`, or begins one. `files` and `key` must outlive it.
+    static Result<std::unique_ptr<EdgeLedger>> open(world::Files& files, std::string directory,
+                                                    const jose::PrivateJwk& key);
+
+    // Returns the leaf's index. After an error nothing is appended.
+    Result<std::uint64_t> append(const Bytes& leaf);
+    Result<ledger::Leaf> leaf(std::uint64_t index) const;
+    // The octets of a leaf, as they are in the log.
+    Result<Bytes> leaf_octets(std::uint64_t index) const;
+    std::uint64_t size() const;
+
+    // For open().
+    EdgeLedger(Private /*only_open*/, world::Files& files, std::string directory,
+               const jose::PrivateJwk& key)
+        : files_(files), directory_(std::move(directory)), key_(key) {}
+
+private:
+    Result<void> reopen();
+    Result<void> write(const ledger::LogStep& step);
+    ledger::ReadFile reader() const;
+
+    world::Files& files_;
+    std::string directory_;
+    const jose::PrivateJwk& key_;
+    mutable std::mutex mutex_;
+    std::optional<ledger::Log> log_;  // nothing after a failed write, until it is read again
+};
+
+}  // namespace tapir::edge

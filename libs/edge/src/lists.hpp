@@ -1,0 +1,49 @@
+// What the operator gave: names and networks. Read at the start, then shared and never changed.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tapir/base/result.hpp"
+#include "tapir/client/network_set.hpp"
+#include "tapir/dns/public_suffix.hpp"
+#include "tapir/names/list.hpp"
+#include "tapir/names/name_index.hpp"
+#include "tapir/world/files.hpp"
+
+namespace tapir::edge {
+
+inline constexpr std::size_t list_file_size_max = 1U << 30U;  // octets
+
+// A file that was read, for the report and the ledger's commitments.
+struct ListFile {
+    std::string kind;
+    std::string sha256;  // hexadecimal, of the octets
+    std::size_t entries = 0;
+    std::size_t duplicates = 0;
+    std::size_t inert = 0;
+};
+
+struct Lists {
+    names::NameIndex well_known;
+    names::NameIndex ignored_names;
+    client::NetworkSet ignored_clients;
+    std::shared_ptr<const client::NetworkSet> client_networks;
+    std::optional<dns::PublicSuffixes> suffixes;
+    std::vector<ListFile> files;
+};
+
+// These read one file each; an error names file and line. `report` gets a line.
+// A list of names, whatever it is: a compiled DAWG file (told by its own size in its first
+// four octets), CSV (by its ending) or text.
+Result<names::NameIndex> load_names(world::Files& files, const std::string& path,
+                                    const std::string& kind, std::vector<ListFile>& report);
+
+Result<client::NetworkSet> load_networks(world::Files& files, const std::string& path,
+                                         std::vector<ListFile>& report);
+Result<dns::PublicSuffixes> load_suffixes(world::Files& files, const std::string& path,
+                                          std::vector<ListFile>& report);
+
+}  // namespace tapir::edge

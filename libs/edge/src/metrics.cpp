@@ -1,0 +1,164 @@
+#include "metrics.hpp"
+
+#include <string>
+
+namespace tapir::edge {
+namespace {
+
+// Frames of these fates never reached what the existing minimiser counts as processed.
+bool is_processed(Fate fate) {
+    return fate != Fate::dropped_overload && fate != Fate::frame_oversized &&
+           fate != Fate::frame_truncated;
+}
+
+// The counter of the existing minimiser that counts this fate, or nothing.
+std::string_view edm_name(Fate fate) {
+    switch (fate) {
+        case Fate::client_ignored:
+            return "edm_ignored_client_ip_total";
+        case Fate::client_unusable:
+            return "edm_ignored_client_ip_error_total";
+        case Fate::name_ignored:
+            return "edm_ignored_question_name_total";
+        case Fate::frame_message_missing:
+        case Fate::dns_missing:
+        case Fate::dns_malformed:
+            return "edm_ignored_dns_parse_error_total";
+        case Fate::dns_no_question:
+            return "edm_ignored_empty_question_section_total";
+        case Fate::dns_invalid_name:
+            return "edm_ignored_invalid_question_name_total";
+        case Fate::name_new:
+        case Fate::released:
+            return "edm_new_qname_queued_total";
+        default:
+            return {};
+    }
+}
+
+constexpr std::string_view edm_help = "As the existing minimiser counts it.";
+
+}  // namespace
+
+EdmCounters edm_counters(const FateCounts& fates) {
+    EdmCounters edm;
+    for (std::size_t i = 0; i < fate_count; ++i) {
+        const auto fate = static_cast<Fate>(i);
+        edm.processed += is_processed(fate) ? fates.of(fate) : 0;
+    }
+    edm.ignored_client_ip = fates.of(Fate::client_ignored);
+    edm.ignored_client_ip_error = fates.of(Fate::client_unusable);
+    edm.ignored_question_name = fates.of(Fate::name_ignored);
+    edm.ignored_dns_parse_error = fates.of(Fate::frame_message_missing) +
+                                  fates.of(Fate::dns_missing) + fates.of(Fate::dns_malformed);
+    edm.ignored_empty_question_section = fates.of(Fate::dns_no_question);
+    edm.ignored_invalid_question_name = fates.of(Fate::dns_invalid_name);
+    edm.new_qname_queued = fates.of(Fate::name_new) + fates.of(Fate::released);
+    return edm;
+}
+
+EdgeMetrics::EdgeMetrics(Counters& counters)
+    : rows_few_clients_(counters.counter("tapir_edge_rows_withheld_total",
+                                         "Histogram rows that were not released, by reason.",
+                                         {{"reason", "few_clients"}})),
+      rows_few_networks_(counters.counter("tapir_edge_rows_withheld_total",
+                                          "Histogram rows that were not released, by reason.",
+                                          {{"reason", "few_networks"}})),
+      cells_evicted_(counters.counter("tapir_edge_pending_evicted_total",
+                                      "Pending names that fell out of a full table, by stage.",
+                                      {{"stage", "one"}})),
+      names_evicted_(counters.counter("tapir_edge_pending_evicted_total",
+                                      "Pending names that fell out of a full table, by stage.",
+                                      {{"stage", "two"}})),
+      edm_processed_(counters.counter("edm_processed_dnstap_total", edm_help)) {
+    for (std::size_t i = 0; i < fate_count; ++i) {
+        const auto fate = static_cast<Fate>(i);
+        frames_.at(i) = &counters.counter(
+            "tapir_edge_frames_total", "Frames by what became of them.",
+            {{"fate", std::string(group_of(fate))}, {"reason", std::string(to_string(fate))}});
+        if (const std::string_view name = edm_name(fate); !name.empty()) {
+            edm_.at(i) = &counters.counter(name, edm_help);
+        }
+    }
+    counters.counter("edm_new_qname_discarded_total", edm_help);
+    for (std::size_t i = 0; i < dns_errors_.size(); ++i) {
+        dns_errors_.at(i) = &counters.counter(
+            "tapir_edge_dns_errors_total", "DNS messages that are not as they must be, by fault.",
+            {{"reason", std::string(dns::to_string(static_cast<dns::MessageError>(i)))}});
+    }
+    for (std::size_t i = 0; i < types_.size(); ++i) {
+        types_.at(i) = &counters.counter(
+            "tapir_edge_messages_total", "dnstap messages by type.",
+            {{"type", std::string(dnstap::to_string(static_cast<dnstap::MessageType>(i)))}});
+    }
+    for (const privacy::Product product :
+         {privacy::Product::histogram, privacy::Product::new_qname}) {
+        const auto i = static_cast<std::size_t>(product);
+        const std::string name(privacy::to_string(product));
+        released_.at(i) =
+            &counters.counter("tapir_edge_released_total",
+                              "Rows and events that the gate has released.", {{"product", name}});
+        lost_.at(i) = &counters.counter("tapir_edge_lost_total",
+                                        "Files and batches that were released and then lost.",
+                                        {{"product", name}});
+    }
+}
+
+void EdgeMetrics::count(Fate fate, std::uint64_t n) {
+    if (n == 0) {
+        return;
+    }
+    const auto i = static_cast<std::size_t>(fate);
+    // Processed first, so that a reader never sees a fate without its frame.
+    if (is_processed(fate)) {
+        edm_processed_.add(n);
+    }
+    if (edm_.at(i) != nullptr) {
+        edm_.at(i)->add(n);
+    }
+    frames_.at(i)->add(n);
+}
+
+void EdgeMetrics::add(const FateCounts& fates) {
+    for (std::size_t i = 0; i < fate_count; ++i) {
+        count(static_cast<Fate>(i), fates.by_fate.at(i));
+    }
+}
+
+void EdgeMetrics::add(const BatchResult& result) {
+    for (std::size_t i = 0; i < dns_errors_.size(); ++i) {
+        if (result.dns_errors.at(i) != 0) {
+            dns_errors_.at(i)->add(result.dns_errors.at(i));
+        }
+    }
+    for (std::size_t i = 0; i < types_.size(); ++i) {
+        if (result.types.at(i) != 0) {
+            types_.at(i)->add(result.types.at(i));
+        }
+    }
+    add(result.fates);
+}
+
+void EdgeMetrics::add(Fate fate) {
+    count(fate, 1);
+}
+
+void EdgeMetrics::released(privacy::Product product, std::uint64_t n) {
+    released_.at(static_cast<std::size_t>(product))->add(n);
+}
+
+void EdgeMetrics::lost(privacy::Product product) {
+    lost_.at(static_cast<std::size_t>(product))->add();
+}
+
+void EdgeMetrics::rows_withheld(std::uint64_t few_clients, std::uint64_t few_networks) {
+    rows_few_clients_.add(few_clients);
+    rows_few_networks_.add(few_networks);
+}
+
+void EdgeMetrics::pending_evicted(std::uint64_t cells, std::uint64_t names) {
+    cells_evicted_.add(cells);
+    names_evicted_.add(names);
+}
+
+}  // namespace tapir::edge

@@ -1,0 +1,61 @@
+// The edge's counters: our own, and those of the existing minimiser under its names.
+//
+// Every frame is in tapir_edge_frames_total once, under its fate. Threads may share this.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "fate.hpp"
+#include "tapir/base/counters.hpp"
+#include "tapir/dns/message.hpp"
+#include "tapir/privacy/table.hpp"
+#include "worker.hpp"
+
+namespace tapir::edge {
+
+// The counters of the existing minimiser, under its names, computed from fates.
+struct EdmCounters {
+    std::uint64_t processed = 0;
+    std::uint64_t ignored_client_ip = 0;
+    std::uint64_t ignored_client_ip_error = 0;
+    std::uint64_t ignored_question_name = 0;
+    std::uint64_t ignored_dns_parse_error = 0;
+    std::uint64_t ignored_empty_question_section = 0;
+    std::uint64_t ignored_invalid_question_name = 0;
+    std::uint64_t new_qname_queued = 0;
+    std::uint64_t new_qname_discarded = 0;
+};
+EdmCounters edm_counters(const FateCounts& fates);
+
+class EdgeMetrics {
+public:
+    explicit EdgeMetrics(Counters& counters);
+
+    void add(const BatchResult& result);
+    void add(const FateCounts& fates);
+    void add(Fate fate);
+    void released(privacy::Product product, std::uint64_t n);
+    // Made ready to leave, and then could not be.
+    void lost(privacy::Product product);
+    void rows_withheld(std::uint64_t few_clients, std::uint64_t few_networks);
+    void pending_evicted(std::uint64_t cells, std::uint64_t names);
+
+private:
+    void count(Fate fate, std::uint64_t n);
+
+    std::array<Counter*, fate_count> frames_{};
+    std::array<Counter*, dns::message_error_count> dns_errors_{};
+    std::array<Counter*, dnstap::message_type_max + 1> types_{};
+    std::array<Counter*, privacy::product_count> released_{};
+    std::array<Counter*, privacy::product_count> lost_{};
+    Counter& rows_few_clients_;
+    Counter& rows_few_networks_;
+    Counter& cells_evicted_;
+    Counter& names_evicted_;
+    // What of a fate counts for the existing minimiser's counters.
+    std::array<Counter*, fate_count> edm_{};
+    Counter& edm_processed_;
+};
+
+}  // namespace tapir::edge

@@ -1,0 +1,226 @@
+#include "pipeline.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace tapir::edge {
+namespace {
+
+constexpr std::int64_t minutes_in_day = 24 * 60;
+
+template <class... F>
+struct Overloaded : F... {
+    using F::operator()...;
+};
+template <class... F>
+Overloaded(F...) -> Overloaded<F...>;
+
+}  // namespace
+
+Pipeline::Pipeline(const PipelineSettings& settings, std::shared_ptr<const Lists> lists,
+                   DayKeys keys, DataClock clock, Consumer& consumer)
+    : drops_when_full_(settings.drops_when_full),
+      clock_(std::move(clock)),
+      keys_(std::move(keys)),
+      // A step belongs to an order, or is one of the few at a turn: the lanes bound it.
+      steps_(std::numeric_limits<std::size_t>::max()) {
+    const std::size_t workers = std::clamp<std::size_t>(settings.workers, 1, worker_count_max);
+    for (std::size_t i = 0; i < workers; ++i) {
+        lanes_.push_back(std::make_unique<Lane>(settings.worker, lists));
+    }
+    for (const auto& lane : lanes_) {
+        lane->thread = std::thread([&lane = *lane] { run_worker(lane); });
+    }
+    if (clock_.has_started()) {
+        open_minutes_.insert(clock_.minute());
+        steps_.push_over(Begin{clock_.minute(), keys_.enter(clock_.minute() / minutes_in_day)});
+    }
+    collector_ = std::thread([this, &consumer] { run_collector(consumer); });
+}
+
+Pipeline::~Pipeline() {
+    finish();
+}
+
+void Pipeline::add(ByteView frame) {
+    const std::lock_guard lock(mutex_);
+    if (!open_batch_.has_room_for(frame.size())) {
+        flush_locked();
+        if (!open_batch_.has_room_for(frame.size())) {
+            open_batch_ = FrameBatch(frame.size());
+        }
+    }
+    FrameItem item{.message = dnstap::Message::parse(open_batch_.add(frame)), .minute = 0};
+    Placed placed{.minute = clock_.minute(), .timing = Timing::in_time, .turned = false};
+    if (item.message && !dnstap::is_query(item.message->type)) {
+        const bool was_started = clock_.has_started();
+        placed = clock_.place(item.message->response_time());
+        timings_.at(static_cast<std::size_t>(placed.timing))
+            .fetch_add(1, std::memory_order_relaxed);
+        if (placed.turned) {
+            // What came before the turn is counted before it; this frame starts the next batch.
+            flush_locked();
+            turn(was_started);
+            open_batch_ = FrameBatch(frame.size());
+            item.message = dnstap::Message::parse(open_batch_.add(frame));
+        }
+    }
+    item.minute = placed.minute;
+    open_minutes_.insert(item.minute);
+    open_batch_.add(std::move(item));
+}
+
+void Pipeline::add_unread(Fate fate, std::uint64_t count) {
+    const std::lock_guard lock(mutex_);
+    fates_.add(fate, count);
+}
+
+void Pipeline::flush() {
+    const std::lock_guard lock(mutex_);
+    flush_locked();
+}
+
+void Pipeline::tick(UtcTime now) {
+    const std::lock_guard lock(mutex_);
+    const bool was_started = clock_.has_started();
+    flush_locked();
+    if (clock_.tick(now)) {
+        turn(was_started);
+    }
+}
+
+// The clock has entered a new minute; everything before is dispatched.
+void Pipeline::turn(bool was_started) {
+    const Minute now = clock_.minute();
+    if (!was_started && !open_minutes_.empty()) {
+        for (const auto& lane : lanes_) {
+            lane->orders.push_over(Adopt{now});
+        }
+        open_minutes_.clear();
+    }
+    while (!open_minutes_.empty() && *open_minutes_.begin() < now - 1) {
+        close_locked(*open_minutes_.begin());
+    }
+    open_minutes_.insert(now);
+    steps_.push_over(Begin{now, keys_.enter(now / minutes_in_day)});
+}
+
+void Pipeline::close_locked(Minute minute) {
+    for (const auto& lane : lanes_) {
+        lane->orders.push_over(Close{minute});
+    }
+    steps_.push_over(Close{minute});
+    open_minutes_.erase(minute);
+}
+
+void Pipeline::flush_locked() {
+    if (open_batch_.is_empty()) {
+        return;
+    }
+    FrameBatch batch = std::exchange(open_batch_, FrameBatch(0));
+    batch.day = keys_.current();
+    const std::size_t frames = batch.items().size();
+    Lane& lane = *lanes_[next_lane_];
+    if (drops_when_full_) {
+        Order order(std::move(batch));
+        if (!lane.orders.try_push(order)) {
+            fates_.add(Fate::dropped_overload, frames);
+            return;
+        }
+    } else {
+        lane.orders.push(Order(std::move(batch)));
+    }
+    steps_.push_over(FromLane{next_lane_});
+    next_lane_ = (next_lane_ + 1) % lanes_.size();
+}
+
+void Pipeline::finish() {
+    {
+        const std::lock_guard lock(mutex_);
+        if (std::exchange(finished_, true)) {
+            return;
+        }
+        flush_locked();
+        while (!open_minutes_.empty()) {
+            close_locked(*open_minutes_.begin());
+        }
+        steps_.close();
+        for (const auto& lane : lanes_) {
+            lane->orders.close();
+        }
+    }
+    for (const auto& lane : lanes_) {
+        lane->thread.join();
+    }
+    collector_.join();
+}
+
+std::shared_ptr<const Day> Pipeline::day() {
+    const std::lock_guard lock(mutex_);
+    return keys_.current();
+}
+
+std::optional<DataClock::Bounds> Pipeline::bounds() {
+    const std::lock_guard lock(mutex_);
+    return clock_.bounds();
+}
+
+FateCounts Pipeline::take_dispatcher_fates() {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(fates_, FateCounts{});
+}
+
+void Pipeline::cut(UtcTime time) {
+    const std::lock_guard lock(mutex_);
+    flush_locked();
+    steps_.push_over(Cut{time});
+}
+
+void Pipeline::run_worker(Lane& lane) {
+    while (auto order = lane.orders.pop()) {
+        std::visit(
+            Overloaded{
+                [&](const FrameBatch& batch) { lane.answers.push(lane.worker.count(batch)); },
+                [&](const Close& close) { lane.answers.push(lane.worker.take(close.minute)); },
+                [&](const Adopt& adopt) { lane.worker.adopt(adopt.minute); },
+            },
+            *order);
+    }
+}
+
+void Pipeline::run_collector(Consumer& consumer) {
+    while (auto step = steps_.pop()) {
+        std::visit(
+            Overloaded{
+                [&](const FromLane& from) {
+                    auto answer = lanes_[from.lane]->answers.pop();
+                    TAPIR_ASSERT(answer && std::holds_alternative<BatchResult>(*answer));
+                    consumer.on_batch(std::get<BatchResult>(std::move(*answer)));
+                },
+                [&](const Begin& begin) { consumer.on_minute_begin(begin.minute, begin.day); },
+                [&](const Close& close) { collect_minute(close.minute, consumer); },
+                [&](const Cut& cut) { consumer.on_cut(cut.time); },
+            },
+            *step);
+    }
+}
+
+void Pipeline::collect_minute(Minute minute, Consumer& consumer) {
+    std::optional<MinuteTable> all;
+    for (const auto& lane : lanes_) {
+        auto answer = lane->answers.pop();
+        TAPIR_ASSERT(answer && std::holds_alternative<std::optional<MinuteTable>>(*answer));
+        auto table = std::get<std::optional<MinuteTable>>(std::move(*answer));
+        if (!table) {
+            continue;
+        }
+        if (all) {
+            all->rows.merge(std::move(table->rows));
+        } else {
+            all = std::move(table);
+        }
+    }
+    consumer.on_minute_end(minute, std::move(all));
+}
+
+}  // namespace tapir::edge

@@ -1,0 +1,140 @@
+// From frames to what was counted: one dispatcher, some workers, one collector.
+//
+//     Pipeline pipeline(settings, lists, keys, DataClock(), consumer);
+//     for (frame : frames) { pipeline.add(frame); }
+//     pipeline.finish();                  // everything has reached the consumer
+//
+//        add ─► dispatcher: minute ─► queue ─► worker: decode, look up, count ─┐
+//                        └─► plan ──────────► collector ◄── results in order ──┘─► consumer
+//
+// Nothing is shared between workers: each has its own tables, which the collector merges when a
+// minute ends. The collector takes results in the order in which batches were dispatched, so the
+// consumer sees the same whatever the number of workers. Any thread may call add(), tick() and
+// flush(); the consumer is called from one thread.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <thread>
+#include <variant>
+#include <vector>
+
+#include "bounded_queue.hpp"
+#include "data_clock.hpp"
+#include "day.hpp"
+#include "frame_batch.hpp"
+#include "worker.hpp"
+
+namespace tapir::edge {
+
+inline constexpr std::size_t worker_count_max = 64;
+inline constexpr std::size_t batch_queue_max = 512;  // batches waiting for one worker
+
+// Who takes what was counted. Called in order, from the collector's thread.
+class Consumer {
+public:
+    virtual ~Consumer() = default;
+    virtual void on_batch(BatchResult&& result) = 0;
+    // The clock has entered `minute`.
+    virtual void on_minute_begin(Minute minute, const std::shared_ptr<const Day>& day) = 0;
+    // All frames of a minute are counted; no table if nothing was. Minutes end in ascending order.
+    virtual void on_minute_end(Minute minute, std::optional<MinuteTable>&& table) = 0;
+    // What was released up to here is to leave: cut() was called.
+    virtual void on_cut(UtcTime time) = 0;
+};
+
+struct PipelineSettings {
+    std::size_t workers = 1;
+    bool drops_when_full = false;  // live: never wait; the twin: never drop
+    WorkerSettings worker;
+};
+
+class Pipeline {
+public:
+    Pipeline(const PipelineSettings& settings, std::shared_ptr<const Lists> lists, DayKeys keys,
+             DataClock clock, Consumer& consumer);
+    Pipeline(const Pipeline&) = delete;
+    Pipeline& operator=(const Pipeline&) = delete;
+    ~Pipeline();
+
+    // Copies the frame.
+    void add(ByteView frame);
+    // Frames that never came here as octets: oversized, truncated.
+    void add_unread(Fate fate, std::uint64_t count);
+    // Sends what waits for a full batch: when there is nothing more to read at once.
+    void flush();
+    // Live: the time of day. Minutes end without frames too.
+    void tick(UtcTime now);
+    // Tells the consumer, after all frames so far.
+    void cut(UtcTime time);
+    // Ends all minutes and waits until the consumer has them. Nothing may be added after.
+    void finish();
+
+    // The current day's key, for keeping it on disk.
+    std::shared_ptr<const Day> day();
+    std::optional<DataClock::Bounds> bounds();
+    std::uint64_t timing(Timing timing) const {
+        return timings_.at(static_cast<std::size_t>(timing)).load(std::memory_order_relaxed);
+    }
+    // What the dispatcher itself decided since the last call: overload, and add_unread().
+    FateCounts take_dispatcher_fates();
+
+private:
+    struct Close {
+        Minute minute;
+    };
+    struct Adopt {
+        Minute minute;
+    };
+    using Order = std::variant<FrameBatch, Close, Adopt>;
+    using Answer = std::variant<BatchResult, std::optional<MinuteTable>>;
+    struct Lane {
+        explicit Lane(const WorkerSettings& settings, std::shared_ptr<const Lists> lists)
+            : orders(batch_queue_max),
+              answers(batch_queue_max),
+              worker(settings, std::move(lists)) {}
+        BoundedQueue<Order> orders;
+        BoundedQueue<Answer> answers;
+        Worker worker;
+        std::thread thread;
+    };
+    struct Begin {
+        Minute minute;
+        std::shared_ptr<const Day> day;
+    };
+    struct FromLane {
+        std::size_t lane;
+    };
+    struct Cut {
+        UtcTime time;
+    };
+    using Step = std::variant<FromLane, Begin, Close, Cut>;
+
+    void turn(bool was_started);
+    void flush_locked();
+    void close_locked(Minute minute);
+    static void run_worker(Lane& lane);
+    void run_collector(Consumer& consumer);
+    void collect_minute(Minute minute, Consumer& consumer);
+
+    const bool drops_when_full_;
+    std::mutex mutex_;  // the dispatcher's: all until lanes_
+    DataClock clock_;
+    DayKeys keys_;
+    FrameBatch open_batch_{0};
+    std::set<Minute> open_minutes_;
+    std::size_t next_lane_ = 0;
+    bool finished_ = false;
+    FateCounts fates_;
+    std::array<std::atomic<std::uint64_t>, timing_count> timings_{};
+
+    std::vector<std::unique_ptr<Lane>> lanes_;
+    BoundedQueue<Step> steps_;
+    std::thread collector_;
+};
+
+}  // namespace tapir::edge

@@ -1,0 +1,218 @@
+#include "tapir/edge/process.hpp"
+
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "batch_leaf.hpp"
+#include "edge_ledger.hpp"
+#include "pipeline.hpp"
+#include "report.hpp"
+#include "setup.hpp"
+#include "tapir/crypto/digest.hpp"
+#include "tapir/dnstap/frame_stream.hpp"
+#include "tapir/store/store.hpp"
+
+namespace tapir::edge {
+namespace {
+
+// Writes what leaves to disk. The first error is kept, for the end.
+class TwinSink final : public BatchSink {
+public:
+    TwinSink(std::string out, LeafContext context, SaltSource salts, EdgeLedger& ledger,
+             world::Files& files)
+        : out_(std::move(out)),
+          context_(std::move(context)),
+          salts_(std::move(salts)),
+          ledger_(ledger),
+          files_(files) {}
+
+    void take(ReadyBatch&& batch) override {
+        if (result_) {
+            result_ = write(batch);
+        }
+    }
+
+    const std::string& events() const { return events_; }
+    std::uint64_t event_count() const { return event_count_; }
+    std::uint64_t batch_count() const { return batch_count_; }
+    const std::vector<std::string>& histograms() const { return histograms_; }
+    Result<void> result() const { return result_; }
+
+private:
+    Result<void> write(const ReadyBatch& batch) {
+        for (const std::string& event : batch.events) {
+            events_ += event;
+            events_ += '\n';
+        }
+        event_count_ += batch.events.size();
+        if (batch.payloads.empty()) {
+            return {};
+        }
+        const BatchLeaf leaf = TRY(leaf_of(batch, context_, salts_));
+        const std::uint64_t index = TRY(ledger_.append(leaf.octets));
+        const std::string folder = fmt::format("{}/batches/{:010}", out_, index);
+        TRY(files_.make_directories(folder));
+        for (const auto& released : batch.payloads) {
+            const privacy::Payload& payload = released.value();
+            const bool is_histogram = payload.product == privacy::Product::histogram;
+            const std::string path = is_histogram
+                                         ? fmt::format("{}/histograms/{}", out_, payload.name)
+                                         : fmt::format("{}/{}", folder, payload.name);
+            TRY(files_.write_atomically(path, payload.octets));
+            if (is_histogram) {
+                histograms_.push_back(payload.name);
+            }
+        }
+        TRY(files_.write_atomically(folder + "/openings.jsonl",
+                                    as_bytes(print_openings(leaf.openings))));
+        ++batch_count_;
+        return {};
+    }
+
+    std::string out_;
+    LeafContext context_;
+    SaltSource salts_;
+    EdgeLedger& ledger_;
+    world::Files& files_;
+    std::string events_;
+    std::uint64_t event_count_ = 0;
+    std::uint64_t batch_count_ = 0;
+    std::vector<std::string> histograms_;
+    Result<void> result_;
+};
+
+Result<void> prepare(const std::string& out, world::Files& files) {
+    for (const char* name : {"histograms", "ledger", "batches", "events.jsonl", "report.json"}) {
+        const std::string path = fmt::format("{}/{}", out, name);
+        if (files.exists(path)) {
+            return fail(Code::conflict, fmt::format("{}: expected a folder without results of an "
+                                                    "earlier run, found {}",
+                                                    out, path));
+        }
+    }
+    TRY(files.make_directories(out + "/histograms"));
+    return {};
+}
+
+// All frames of one file into the pipeline.
+Result<CaptureReport> read_capture(const std::string& path, world::Files& files, Pipeline& pipeline,
+                                   const Log& log) {
+    const auto file = TRY(files.map(path));
+    dnstap::FstrmReader reader(file->bytes());
+    CaptureReport report;
+    report.file = path.substr(path.rfind('/') + 1);
+    while (const auto frame = reader.next()) {
+        pipeline.add(*frame);
+        ++report.frames;
+    }
+    report.oversized = reader.frames_oversized();
+    report.state = dnstap::to_string(reader.state());
+    pipeline.add_unread(Fate::frame_oversized, report.oversized);
+    if (report.oversized != 0) {
+        log.warn("process", "frames over the size limit were skipped",
+                 {{"capture", path}, {"frames", report.oversized}});
+    }
+    if (reader.state() == dnstap::StreamState::truncated) {
+        pipeline.add_unread(Fate::frame_truncated, 1);
+        log.warn("process", "the capture ends inside a frame", {{"capture", path}});
+    }
+    if (const auto error = reader.error()) {
+        return fail(Code::invalid, fmt::format("{}: expected a Frame Streams file of dnstap: {}",
+                                               path, dnstap::to_string(*error)));
+    }
+    return report;
+}
+
+struct TwinKeys {
+    jose::PrivateJwk signing = public_test_signing_key();
+    client::DayKey day = public_test_day_key();
+    bool is_test_signing = true;
+    bool is_test_day = true;
+};
+
+Result<TwinKeys> twin_keys(world::Files& files, const text::Settings& settings, const Log& log) {
+    TwinKeys keys;
+    if (!settings.string("keys.signing").empty()) {
+        keys.signing = TRY(signing_key(files, settings, KeyFiles::as_they_are));
+        keys.is_test_signing = false;
+    } else {
+        log.warn("process", "no signing key is configured: a fixed public test key signs",
+                 {{"kid", keys.signing.kid()}});
+    }
+    if (!settings.string("keys.day").empty()) {
+        keys.day = TRY(day_key(files, settings));
+        keys.is_test_day = false;
+    }
+    return keys;
+}
+
+// Salts from the day's key: the twin has no chance.
+SaltSource salts_of(const client::DayKey& day) {
+    Bytes octets(crypto::sha256_size);
+    day.derive("tapir ledger salts", octets);
+    auto key = std::make_shared<crypto::Secret>(crypto::Secret::taken_from(std::move(octets)));
+    return [key](std::string_view batch, std::string_view name) {
+        return ledger::derive_salt(*key, batch, name);
+    };
+}
+
+}  // namespace
+
+Result<void> process(const ProcessOptions& options, const text::Settings& settings,
+                     world::Files& files, const Log& log) {
+    const privacy::Profile profile = profile_of(settings);
+    const auto lists = TRY(load_lists(files, settings, profile));
+    TwinKeys keys = TRY(twin_keys(files, settings, log));
+    TRY(prepare(options.out, files));
+    const auto ledger = TRY(EdgeLedger::open(files, options.out + "/ledger", keys.signing));
+    TwinSink sink(options.out, leaf_context(settings, profile, *lists, options.version),
+                  salts_of(keys.day), *ledger, files);
+
+    Counters counters;
+    EdgeMetrics metrics(counters);
+    const auto store = store::open_memory({std::string(seen_family)});
+    Seen seen(*store, log, counters);
+    CollectorSettings collecting;
+    collecting.gate = gate_settings(settings, profile);
+    collecting.interval_s = privacy::rule_for(privacy::Product::new_qname, profile).time_s;
+    collecting.single_interval = options.single_interval;
+    Collector collector(collecting, lists, seen, keys.signing, metrics, log, sink);
+
+    PipelineSettings piping;
+    piping.workers = static_cast<std::size_t>(settings.integer("workers"));
+    piping.worker = worker_settings(settings, profile);
+    Pipeline pipeline(piping, lists, DayKeys(std::move(keys.day)),
+                      options.single_interval ? DataClock::single_interval() : DataClock(),
+                      collector);
+    Report report;
+    for (const std::string& path : options.captures) {
+        report.captures.push_back(TRY(read_capture(path, files, pipeline, log)));
+    }
+    pipeline.finish();
+    collector.finish(pipeline.bounds());
+    TRY(sink.result());
+
+    report.version = options.version;
+    report.profile = profile;
+    report.single_site = collecting.gate.single_site;
+    report.single_interval = options.single_interval;
+    report.kid = keys.signing.kid();
+    report.is_test_signing_key = keys.is_test_signing;
+    report.is_test_day_key = keys.is_test_day;
+    report.fates = collector.fates();
+    report.fates.add(pipeline.take_dispatcher_fates());
+    for (std::size_t i = 0; i < timing_count; ++i) {
+        report.timings.at(i) = pipeline.timing(static_cast<Timing>(i));
+    }
+    report.suppressed = collector.totals();
+    report.lists = lists->files;
+    report.histograms = sink.histograms();
+    report.events = sink.event_count();
+    report.batches = sink.batch_count();
+    TRY(files.write_atomically(options.out + "/events.jsonl", as_bytes(sink.events())));
+    TRY(files.write_atomically(options.out + "/report.json", as_bytes(print(report))));
+    return {};
+}
+
+}  // namespace tapir::edge

@@ -1,0 +1,54 @@
+#include "tapir/edge/settings.hpp"
+
+namespace tapir::edge {
+
+text::SettingTable settings_table() {
+    using text::Setting;
+    using namespace std::chrono_literals;
+    return {
+        Setting::path("input.unix", "/run/tapir/edge/dnstap.sock",
+                      "Unix socket on which resolvers deliver dnstap; empty: none."),
+        Setting::string("input.tcp", "", "Address and port for dnstap over TCP; empty: none."),
+        Setting::strings(
+            "client_networks",
+            {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"},
+            "Networks whose clients count; who asks from elsewhere counts for nothing."),
+        Setting::boolean("single_site", false,
+                         "Waive that clients must come from at least three networks; the ledger "
+                         "shows it."),
+        Setting::choice("release.profile", "standard", {"standard", "strict", "compatible"},
+                        "How much may leave; compatible needs release.consent when run live."),
+        Setting::path("release.consent", "",
+                      "File that says since when compatible is wanted: a line with a date "
+                      "(2026-11-24). It lapses after 30 days."),
+        Setting::integer(
+            "release.batch_s", 60, 1, 60, "seconds",
+            "Time between batches. For the lab only: less than 60 tells more of when."),
+        Setting::path("lists.well_known", "", "Names that are counted: text, CSV or DAWG."),
+        Setting::path("lists.ignored_clients", "", "Clients that are not looked at: CIDR lines."),
+        Setting::path("lists.ignored_names", "", "Names that are not looked at: text or DAWG."),
+        Setting::path("lists.public_suffixes", "/usr/share/publicsuffix/public_suffix_list.dat",
+                      "The public suffix list: what a registered domain is."),
+        Setting::path("keys.signing", "", "Signing key of this edge: a JWK file, Ed25519."),
+        Setting::path("keys.day", "",
+                      "Key of the first day, for the offline twin: 64 hexadecimal digits."),
+        Setting::string("core.url", "", "Where batches go: https://HOST:PORT; empty: nowhere."),
+        Setting::path("core.ca", "", "Certificate authority of the core: a PEM file."),
+        Setting::path("core.cert", "", "Certificate of this edge: a PEM file."),
+        Setting::path("core.key", "", "Key of that certificate: a PEM file."),
+        Setting::path("state.dir", "/var/lib/tapir/edge", "Outbox, ledger, what was released."),
+        Setting::size("outbox.size_max", 1LL << 30, 1LL << 20, 1LL << 40,
+                      "Octets that may wait for the core; then the oldest batches go, counted."),
+        Setting::duration("outbox.age_max", 7 * 24h, 1h, 90 * 24h,
+                          "How long a batch may wait for the core."),
+        Setting::duration("sent.age_max", 24h, 0h, 90 * 24h,
+                          "How long what was sent is kept for the operator to look at."),
+        Setting::string("metrics.listen", "127.0.0.1:2112",
+                        "Address and port of /metrics; empty: none."),
+        Setting::integer("workers", 1, 1, 64, "threads", "Threads that decode and count."),
+        Setting::integer("histogram.hll_explicit_threshold", 20, 1, 131'072, "clients",
+                         "Clients kept exactly before a sketch is made; acts in compatible."),
+    };
+}
+
+}  // namespace tapir::edge

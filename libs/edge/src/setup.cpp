@@ -1,0 +1,159 @@
+#include "setup.hpp"
+
+#include <string_view>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "tapir/crypto/base64.hpp"
+#include "tapir/crypto/digest.hpp"
+
+namespace tapir::edge {
+namespace {
+
+// An error of a file that a setting names, at the place of the setting. What the file itself has
+// wrong already says where: file and line.
+Error at_setting(const text::Settings& settings, std::string_view key, Error error) {
+    switch (error.code()) {
+        case Code::not_found:
+        case Code::denied:
+        case Code::internal:
+        case Code::exhausted:
+            return settings.refuse(key, "a readable file", error.what()).error;
+        default:
+            return error;
+    }
+}
+
+Result<names::NameIndex> names_at(world::Files& files, const text::Settings& settings,
+                                  std::string_view key, std::string_view kind,
+                                  std::vector<ListFile>& report) {
+    auto index = load_names(files, settings.string(key), std::string(kind), report);
+    if (!index) {
+        return fail(at_setting(settings, key, std::move(index).error()));
+    }
+    return index;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const Lists>> load_lists(world::Files& files, const text::Settings& settings,
+                                                privacy::Profile profile) {
+    auto lists = std::make_shared<Lists>();
+    lists->well_known =
+        TRY(names_at(files, settings, "lists.well_known", "well_known", lists->files));
+    lists->ignored_names =
+        TRY(names_at(files, settings, "lists.ignored_names", "ignored_names", lists->files));
+    if (const std::string& path = settings.string("lists.ignored_clients"); !path.empty()) {
+        auto set = load_networks(files, path, lists->files);
+        if (!set) {
+            return fail(at_setting(settings, "lists.ignored_clients", std::move(set).error()));
+        }
+        lists->ignored_clients = std::move(*set);
+    }
+    auto networks = client::NetworkSet::from_words(settings.strings("client_networks"));
+    if (!networks) {
+        return fail(std::move(networks).error().at(
+            fmt::format("{}: client_networks", settings.place("client_networks"))));
+    }
+    lists->client_networks = std::make_shared<const client::NetworkSet>(std::move(*networks));
+    if (profile != privacy::Profile::compatible) {
+        const std::string& path = settings.string("lists.public_suffixes");
+        auto suffixes = load_suffixes(files, path, lists->files);
+        if (!suffixes) {
+            return fail(at_setting(settings, "lists.public_suffixes", std::move(suffixes).error()));
+        }
+        lists->suffixes = std::move(*suffixes);
+    }
+    return std::shared_ptr<const Lists>(std::move(lists));
+}
+
+privacy::Profile profile_of(const text::Settings& settings) {
+    const auto profile = privacy::profile_named(settings.string("release.profile"));
+    TAPIR_ASSERT(profile.has_value());
+    return *profile;
+}
+
+WorkerSettings worker_settings(const text::Settings& settings, privacy::Profile profile) {
+    WorkerSettings worker;
+    worker.profile = profile;
+    worker.hll.explicit_threshold =
+        profile == privacy::Profile::compatible
+            ? static_cast<std::int32_t>(settings.integer("histogram.hll_explicit_threshold"))
+            : static_cast<std::int32_t>(standard_explicit_threshold);
+    return worker;
+}
+
+privacy::GateSettings gate_settings(const text::Settings& settings, privacy::Profile profile) {
+    return {.profile = profile, .single_site = settings.boolean("single_site"), .pending = {}};
+}
+
+LeafContext leaf_context(const text::Settings& settings, privacy::Profile profile,
+                         const Lists& lists, std::string version) {
+    LeafContext context;
+    context.profile = profile;
+    context.single_site = settings.boolean("single_site");
+    context.version = std::move(version);
+    context.settings = settings.to_canonical();
+    for (const ListFile& file : lists.files) {
+        context.lists += fmt::format("{} {}\n", file.kind, file.sha256);
+    }
+    return context;
+}
+
+Result<jose::PrivateJwk> signing_key(world::Files& files, const text::Settings& settings,
+                                     KeyFiles mode) {
+    const std::string& path = settings.string("keys.signing");
+    if (path.empty()) {
+        return fail(settings.refuse("keys.signing", "the path of a JWK file", "nothing").error);
+    }
+    auto octets = mode == KeyFiles::guarded ? world::read_secret(files, path, key_file_size_max)
+                                            : files.read(path, key_file_size_max);
+    if (!octets) {
+        return settings.refuse("keys.signing", "a readable key file", octets.error().what());
+    }
+    auto key = jose::PrivateJwk::parse(as_text(*octets));
+    crypto::wipe(*octets);
+    if (!key) {
+        return fail(std::move(key).error().at(path));
+    }
+    return key;
+}
+
+jose::PrivateJwk public_test_signing_key() {
+    const auto seed = crypto::sha256(as_bytes("tapir public test signing key, protects nothing"));
+    auto key = crypto::SigningKey::from_seed(crypto::Secret::copy_of(seed));
+    TAPIR_ASSERT(key.has_value());
+    return {std::move(*key), "offline.invalid"};
+}
+
+client::DayKey public_test_day_key() {
+    const auto octets = crypto::sha256(as_bytes("tapir public test day key, protects nothing"));
+    return client::DayKey::from(octets);
+}
+
+Result<client::DayKey> day_key(world::Files& files, const text::Settings& settings) {
+    const std::string& path = settings.string("keys.day");
+    if (path.empty()) {
+        return fail(Code::not_found, "keys.day is not set");
+    }
+    auto octets = files.read(path, key_file_size_max);
+    if (!octets) {
+        return settings.refuse("keys.day", "a readable file", octets.error().what());
+    }
+    std::string_view text = as_text(*octets);
+    while (text.ends_with('\n') || text.ends_with('\r')) {
+        text.remove_suffix(1);
+    }
+    auto key = crypto::parse_hex(text);
+    crypto::wipe(*octets);
+    if (!key || key->size() != client::day_key_size) {
+        return settings.refuse("keys.day", "64 hexadecimal digits", "something else");
+    }
+    client::DayKey day =
+        client::DayKey::from(std::span<const std::byte, client::day_key_size>(*key));
+    crypto::wipe(*key);
+    return day;
+}
+
+}  // namespace tapir::edge
