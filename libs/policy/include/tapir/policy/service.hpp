@@ -1,0 +1,70 @@
+// The service: follows the feed, watches the lists, expires, serves and notifies.
+//
+//     auto service = TRY(Service::open(config, parts));   // serves the last state from here on
+//     auto dns = TRY(net::DnsServer::start({.listen = …}, service->dns_handler(), log, counters));
+//     TRY(service->start());                              // lists, feed, notifier
+//     ...
+//     service->stop();
+//
+// Threads: one works on the engine, one reads the feed, one for each resolver that is notified.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "tapir/base/counters.hpp"
+#include "tapir/base/log.hpp"
+#include "tapir/base/result.hpp"
+#include "tapir/net/dns_transport.hpp"
+#include "tapir/net/http.hpp"
+#include "tapir/net/http_client.hpp"
+#include "tapir/policy/config.hpp"
+#include "tapir/store/store.hpp"
+#include "tapir/world/chance.hpp"
+#include "tapir/world/clock.hpp"
+#include "tapir/world/files.hpp"
+
+namespace tapir::policy {
+
+inline constexpr std::size_t feed_queue_max = 10'000;  // events read and not yet worked on
+inline constexpr std::size_t feed_snapshot_size_max = 256U << 20U;  // octets
+
+// What a Service works with; all must outlive it.
+struct ServiceParts {
+    store::Store& store;
+    world::Files& files;
+    const world::Clock& clock;
+    world::Chance& chance;
+    net::DnsClient& dns_client;
+    net::HttpClient* http_client = nullptr;  // for the feed; null if there is none
+    // Changes whenever the file's content may have changed (its time of modification).
+    std::function<std::uint64_t(const std::string& path)> file_stamp;
+    const Log& log;
+    Counters& counters;
+};
+
+class Service {
+public:
+    static Result<std::unique_ptr<Service>> open(Config config, ServiceParts parts);
+    ~Service();  // stops
+    Service(const Service&) = delete;
+    Service& operator=(const Service&) = delete;
+
+    net::DnsServer::Handler dns_handler();
+    // /metrics and /explain?name=.
+    void add_routes(net::HttpRoutes& routes);
+
+    // Reads the lists (an error there ends the start), then starts the threads.
+    Result<void> start();
+    // Reads lists and trusted keys again, soon. On an error the old ones stay, and the log says so.
+    void reload();
+    void stop();
+
+private:
+    struct Impl;
+    explicit Service(std::unique_ptr<Impl> impl);
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace tapir::policy
