@@ -197,6 +197,8 @@ text::SettingTable setting_table() {
                       "Folder of the zone, its serial and its history."),
         Setting::string("metrics.listen", "127.0.0.1:2113",
                         "Address of /metrics and /explain; empty: none."),
+        Setting::choice("log.level", "info", {"debug", "info", "warn", "error"},
+                        "The least important lines that are logged."),
     };
 }
 
@@ -213,6 +215,13 @@ Result<Config> read_config(const text::Settings& settings, world::Files& files) 
     config.lists = {.allow = settings.strings("lists.allow"),
                     .deny = settings.strings("lists.deny"),
                     .doubt = settings.strings("lists.doubt")};
+    for (const std::string_view key : {"lists.allow", "lists.deny", "lists.doubt"}) {
+        for (const std::string& path : settings.strings(key)) {
+            if (!files.size(path)) {
+                return settings.refuse(key, "readable files", path);
+            }
+        }
+    }
     config.lists_check = settings.duration("lists.check");
     config.state_dir = settings.string("state.dir");
     return config;
