@@ -73,11 +73,13 @@ TEST(Digest, HkdfKnowsThePublishedVectors) {  // RFC 5869, appendix A.1 and A.3
     const Bytes key(22, std::byte{0x0b});
     const Secret with_all =
         hkdf_sha256(key, hex("000102030405060708090a0b0c"), hex("f0f1f2f3f4f5f6f7f8f9"), 42);
-    EXPECT_EQ(to_hex(with_all.bytes()),
-              "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865");
+    EXPECT_EQ(
+        to_hex(with_all.bytes()),
+        "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865");
     const Secret bare = hkdf_sha256(key, {}, {}, 42);
-    EXPECT_EQ(to_hex(bare.bytes()),
-              "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d9d201395faa4b61a96c8");
+    EXPECT_EQ(
+        to_hex(bare.bytes()),
+        "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d9d201395faa4b61a96c8");
     EXPECT_EQ(hkdf_sha256(key, {}, {}, 0).size(), 0U);
     EXPECT_EQ(hkdf_sha256(key, {}, {}, hkdf_size_max).size(), hkdf_size_max);
 }

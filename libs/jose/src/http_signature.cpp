@@ -107,7 +107,7 @@ bool is_field_name(std::string_view name) {
 }
 
 Result<std::string, Refusal> derived_value(const RequestView& request, std::string_view name) {
-    const std::string path = request.path.empty() ? "/" : std::string(request.path);
+    std::string path = request.path.empty() ? "/" : std::string(request.path);
     if (name == "@method") {
         return std::string(request.method);
     }
@@ -441,7 +441,7 @@ Result<VerifiedRequest, HttpSignatureError> verify_request(const RequestView& re
                            .thumbprint = key->thumbprint(),
                            .label = input.label,
                            .covered = input.components,
-                           .created = UtcTime::from_seconds(*input.created)};
+                           .created = UtcTime::from_seconds(input.created.value_or(0))};
 }
 
 }  // namespace tapir::jose

@@ -223,8 +223,8 @@ Result<KeySet> KeySet::parse(std::string_view text) {
     const Json json = TRY(Json::parse(text, key_set_size_max));
     KeySet set;
     if (json.find("keys") == nullptr) {
-        Jwk key = TRY(jwk_of(json));
-        TRY(set.add(std::move(key)));
+        const Jwk key = TRY(jwk_of(json));
+        TRY(set.add(key));
         return set;
     }
     const Json::Array keys = TRY(json.array_of("keys"));
@@ -237,25 +237,24 @@ Result<KeySet> KeySet::parse(std::string_view text) {
             ++set.skipped_;
             continue;
         }
-        auto key = jwk_of(keys[i]);
+        const auto key = jwk_of(keys[i]);
         if (!key) {
-            return fail(std::move(key).error().at(fmt::format("keys[{}]", i)));
+            return fail(Error(key.error()).at(fmt::format("keys[{}]", i)));
         }
-        TRY(set.add(*std::move(key)));
+        TRY(set.add(*key));
     }
     return set;
 }
 
-Result<void> KeySet::add(Jwk key) {
+Result<void> KeySet::add(const Jwk& key) {
     if (key.kid().empty()) {
         return fail(Code::invalid, "key set: a key without a kid");
     }
     if (keys_.size() == key_count_max) {
         return fail(Code::exhausted, "key set: full");
     }
-    std::string kid = key.kid();
-    if (!keys_.try_emplace(kid, std::move(key)).second) {
-        return fail(Code::conflict, fmt::format("key set: two keys of the kid {}", kid));
+    if (!keys_.try_emplace(key.kid(), key).second) {
+        return fail(Code::conflict, fmt::format("key set: two keys of the kid {}", key.kid()));
     }
     return {};
 }

@@ -1,7 +1,6 @@
 #include "tapir/ledger/checkpoint.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <optional>
 
 #include <fmt/format.h>
@@ -51,9 +50,13 @@ std::optional<std::string_view> take_line(std::string_view& text) {
 
 std::optional<std::uint64_t> parse_size(std::string_view text) {
     std::uint64_t size = 0;
-    const char* const end = text.data() + text.size();
-    const auto [stop, error] = std::from_chars(text.data(), end, size);
-    const bool is_canonical = error == std::errc() && stop == end && text == std::to_string(size);
+    for (const char c : text) {
+        if (c < '0' || c > '9' || size > log_size_max) {
+            return std::nullopt;
+        }
+        size = size * 10 + static_cast<std::uint64_t>(c - '0');
+    }
+    const bool is_canonical = text == std::to_string(size);  // not empty, no zeros in front
     return is_canonical && size <= log_size_max ? std::optional(size) : std::nullopt;
 }
 

@@ -112,9 +112,9 @@ struct Unit {
     bool is_time;  // behind the T
     std::int64_t seconds;
 };
-constexpr std::array<Unit, 7> units{{{'Y', false, 365 * 86'400},
-                                     {'M', false, 30 * 86'400},
-                                     {'W', false, 7 * 86'400},
+constexpr std::array<Unit, 7> units{{{'Y', false, std::int64_t{365} * 86'400},
+                                     {'M', false, std::int64_t{30} * 86'400},
+                                     {'W', false, std::int64_t{7} * 86'400},
                                      {'D', false, 86'400},
                                      {'H', true, 3'600},
                                      {'M', true, 60},
@@ -128,20 +128,18 @@ Failure<Error> bad_duration() {
 // ISO 8601: P, then years, months, weeks, days, then T and hours, minutes, seconds, in that order,
 // at least one; only seconds may have a fraction.
 Result<Duration> parse_duration(std::string_view text) {
-    if (!text.starts_with('P')) {
+    if (!text.starts_with('P') || text.size() == 1) {
         return bad_duration();
     }
     text.remove_prefix(1);
     std::int64_t seconds = 0;
     std::int64_t fraction_ns = 0;
     bool is_time = false;
-    bool has_part = false;
     const Unit* next = units.data();
     const Unit* const end = next + units.size();
     while (!text.empty()) {
         if (!is_time && text.front() == 'T') {
             is_time = true;
-            has_part = false;
             text.remove_prefix(1);
         }
         const auto part = take_part(text);
@@ -156,10 +154,9 @@ Result<Duration> parse_duration(std::string_view text) {
         }
         seconds += part->count * next->seconds;  // below 2^55: nine digits times a year
         fraction_ns = part->fraction_ns;
-        has_part = true;
         ++next;
     }
-    if (!has_part || seconds > duration_s_max) {
+    if (seconds > duration_s_max) {
         return bad_duration();
     }
     return Duration(seconds * second_ns + fraction_ns);

@@ -87,7 +87,7 @@ public:
     static Result<KeySet> parse(std::string_view json);
 
     // Code::conflict if there is a key of that kid; Code::invalid if it has no kid.
-    Result<void> add(Jwk key);
+    Result<void> add(const Jwk& key);
 
     // nullptr if there is none. Valid while the set lives unchanged.
     const Jwk* find(std::string_view kid) const;
