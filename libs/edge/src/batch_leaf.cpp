@@ -1,16 +1,18 @@
 #include "batch_leaf.hpp"
 
+#include <fmt/format.h>
+
 namespace tapir::edge {
 
 Result<BatchLeaf> leaf_of(const ReadyBatch& batch, const LeafContext& context,
-                          const SaltSource& salts) {
+                          const PayloadPath& path, const SaltSource& salts) {
     BatchLeaf out;
     const std::string id = batch.time.to_string();
     const auto commit = [&](std::string_view name, ByteView octets) {
         ledger::Opening opening{
             .name = std::string(name), .salt = salts(id, name), .commitment = {}};
         opening.commitment = ledger::commit(opening.salt, octets);
-        out.openings.push_back(opening);
+        out.openings += opening.to_json() + "\n";
         return opening.commitment;
     };
     ledger::LeafBuilder leaf("batch", batch.time);
@@ -21,7 +23,8 @@ Result<BatchLeaf> leaf_of(const ReadyBatch& batch, const LeafContext& context,
         .commit("lists", commit("lists", as_bytes(context.lists)));
     for (const auto& released : batch.payloads) {
         const privacy::Payload& payload = released.value();
-        leaf.payload(payload.name, payload.octets.size(), commit(payload.name, payload.octets));
+        const std::string name = path(payload);
+        leaf.payload(name, payload.octets.size(), commit(name, payload.octets));
     }
     const Suppressed& suppressed = batch.suppressed;
     for (std::size_t i = 0; i < fate_count; ++i) {
@@ -39,15 +42,6 @@ Result<BatchLeaf> leaf_of(const ReadyBatch& batch, const LeafContext& context,
     return out;
 }
 
-std::string print_openings(const std::vector<ledger::Opening>& openings) {
-    std::string text;
-    for (const ledger::Opening& opening : openings) {
-        text += opening.to_json();
-        text += '\n';
-    }
-    return text;
-}
-
 Result<std::vector<ledger::Opening>> parse_openings(std::string_view text) {
     std::vector<ledger::Opening> openings;
     while (!text.empty()) {
@@ -56,6 +50,10 @@ Result<std::vector<ledger::Opening>> parse_openings(std::string_view text) {
         text = end == std::string_view::npos ? std::string_view() : text.substr(end + 1);
     }
     return openings;
+}
+
+std::string batch_folder(std::uint64_t index) {
+    return fmt::format("batches/{:010}", index);
 }
 
 }  // namespace tapir::edge

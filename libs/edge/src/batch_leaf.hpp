@@ -26,15 +26,19 @@ struct LeafContext {
     std::string lists;     // digests of the lists' files, one a line; likewise
 };
 
+// Where a payload lies, from the folder that the ledger lies in: the name that it has in the leaf.
+using PayloadPath = std::function<std::string(const privacy::Payload& payload)>;
+
 struct BatchLeaf {
     Bytes octets;
-    std::vector<ledger::Opening> openings;
+    std::string openings;  // a line each
 };
 Result<BatchLeaf> leaf_of(const ReadyBatch& batch, const LeafContext& context,
-                          const SaltSource& salts);
+                          const PayloadPath& path, const SaltSource& salts);
 
-// All openings, a line each.
-std::string print_openings(const std::vector<ledger::Opening>& openings);
 Result<std::vector<ledger::Opening>> parse_openings(std::string_view text);
+
+// "batches/0000000012": where the payloads of leaf 12 lie.
+std::string batch_folder(std::uint64_t index);
 
 }  // namespace tapir::edge

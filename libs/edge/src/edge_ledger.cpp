@@ -12,7 +12,19 @@ Result<std::unique_ptr<EdgeLedger>> EdgeLedger::open(world::Files& files, std::s
     TRY(files.make_directories(directory));
     auto ledger = std::make_unique<EdgeLedger>(Private{}, files, std::move(directory), key);
     TRY(ledger->reopen());
+    TRY(ledger->write_verifier());
     return ledger;
+}
+
+// What `tapir ledger verify` checks with, unless it is told.
+Result<void> EdgeLedger::write_verifier() {
+    const ledger::NoteVerifier verifier{.origin = key_.kid() + "/ledger",
+                                        .key = key_.key().public_key()};
+    const std::string path = directory_ + "/verifier";
+    if (files_.exists(path)) {
+        return {};
+    }
+    return files_.write_atomically(path, as_bytes(verifier.to_string() + "\n"));
 }
 
 ledger::ReadFile EdgeLedger::reader() const {
@@ -47,22 +59,22 @@ Result<void> EdgeLedger::write(const ledger::LogStep& step) {
     return {};
 }
 
-Result<std::uint64_t> EdgeLedger::append(const Bytes& leaf) {
+Result<void> EdgeLedger::append(const Bytes& leaf, std::string_view openings) {
     const std::lock_guard lock(mutex_);
     if (!log_) {
         TRY(reopen());
     }
-    const std::uint64_t index = log_->head().size;
+    TRY(files_.append(directory_ + "/openings.jsonl", as_bytes(openings)));
     const ledger::LogStep step = TRY(log_->append(std::span(&leaf, 1), key_.key()));
     if (auto written = write(step); !written) {
         log_.reset();
-        return fail(std::move(written).error());
+        return written;
     }
     for (const std::string& path : step.superseded) {
         // What stays costs space only.
         static_cast<void>(files_.remove(fmt::format("{}/{}", directory_, path)));
     }
-    return index;
+    return {};
 }
 
 Result<Bytes> EdgeLedger::leaf_octets(std::uint64_t index) const {

@@ -1,7 +1,7 @@
 // The edge's ledger on disk: one leaf for each batch that left (DESIGN.md §7, R8).
 //
 //     auto ledger = TRY(EdgeLedger::open(files, "state/ledger", key));
-//     const std::uint64_t index = TRY(ledger->append(leaf));      // durable, checkpoint signed
+//     TRY(ledger->append(leaf, openings));                        // durable, checkpoint signed
 //     const ledger::Leaf again = TRY(ledger->leaf(index));
 //
 // Threads may share it.
@@ -12,6 +12,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "tapir/base/bytes.hpp"
 #include "tapir/base/result.hpp"
@@ -30,8 +31,9 @@ public:
     static Result<std::unique_ptr<EdgeLedger>> open(world::Files& files, std::string directory,
                                                     const jose::PrivateJwk& key);
 
-    // Returns the leaf's index. After an error nothing is appended.
-    Result<std::uint64_t> append(const Bytes& leaf);
+    // The leaf becomes number size(). Its openings go to openings.jsonl beside the log, first.
+    // After an error the log is as it was.
+    Result<void> append(const Bytes& leaf, std::string_view openings);
     Result<ledger::Leaf> leaf(std::uint64_t index) const;
     // The octets of a leaf, as they are in the log.
     Result<Bytes> leaf_octets(std::uint64_t index) const;
@@ -44,6 +46,7 @@ public:
 
 private:
     Result<void> reopen();
+    Result<void> write_verifier();
     Result<void> write(const ledger::LogStep& step);
     ledger::ReadFile reader() const;
 

@@ -49,23 +49,22 @@ private:
         if (batch.payloads.empty()) {
             return {};
         }
-        const BatchLeaf leaf = TRY(leaf_of(batch, context_, salts_));
-        const std::uint64_t index = TRY(ledger_.append(leaf.octets));
-        const std::string folder = fmt::format("{}/batches/{:010}", out_, index);
-        TRY(files_.make_directories(folder));
+        const std::string folder = batch_folder(ledger_.size());
+        const auto path = [&folder](const privacy::Payload& payload) {
+            return payload.product == privacy::Product::histogram
+                       ? "histograms/" + payload.name
+                       : fmt::format("{}/{}", folder, payload.name);
+        };
+        TRY(files_.make_directories(fmt::format("{}/{}", out_, folder)));
         for (const auto& released : batch.payloads) {
             const privacy::Payload& payload = released.value();
-            const bool is_histogram = payload.product == privacy::Product::histogram;
-            const std::string path = is_histogram
-                                         ? fmt::format("{}/histograms/{}", out_, payload.name)
-                                         : fmt::format("{}/{}", folder, payload.name);
-            TRY(files_.write_atomically(path, payload.octets));
-            if (is_histogram) {
+            TRY(files_.write_atomically(fmt::format("{}/{}", out_, path(payload)), payload.octets));
+            if (payload.product == privacy::Product::histogram) {
                 histograms_.push_back(payload.name);
             }
         }
-        TRY(files_.write_atomically(folder + "/openings.jsonl",
-                                    as_bytes(print_openings(leaf.openings))));
+        const BatchLeaf leaf = TRY(leaf_of(batch, context_, path, salts_));
+        TRY(ledger_.append(leaf.octets, leaf.openings));
         ++batch_count_;
         return {};
     }

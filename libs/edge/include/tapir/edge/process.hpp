@@ -8,7 +8,7 @@
 //                            out too)
 //     events.jsonl           a flattened JSON JWS a line, in order of first appearance
 //     ledger/                checkpoint and tiles, one leaf for each batch
-//     batches/N/             what leaf N commits to besides histograms, and what opens it
+//     batches/N/             the batch of events that leaf N commits to
 //     report.json            frames by fate and reason; their sum is frames.read
 // The same captures, settings and keys give the same octets, whatever the number of workers. There
 // is no clock and no chance in it. Without configured keys it takes fixed public ones, and says so.

@@ -1,0 +1,25 @@
+// The live edge: dnstap comes in from resolvers, what may leave goes to the core.
+//
+//     auto stop = TRY(world::Stop::on_signals());
+//     TRY(run(settings, "0.1.0", *stop, log));          // returns when a stop was asked for
+//
+// The resolver is never blocked: its frames are always read, and dropped in whole batches, counted,
+// when the workers are behind. What was accepted (a batch on the disk, its leaf in the ledger)
+// survives a crash at any instant and leaves until the core has it; what is still being counted is
+// in memory only and is lost with the process.
+#pragma once
+
+#include <string>
+
+#include "tapir/base/log.hpp"
+#include "tapir/base/result.hpp"
+#include "tapir/text/settings.hpp"
+#include "tapir/world/process.hpp"
+
+namespace tapir::edge {
+
+// Errors at the start name file, line and setting. After the start it only returns on `stop`.
+Result<void> run(const text::Settings& settings, const std::string& version, world::Stop& stop,
+                 const Log& log);
+
+}  // namespace tapir::edge
