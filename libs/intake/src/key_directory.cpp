@@ -27,6 +27,7 @@ KeyDirectory::KeyDirectory(world::Files& files, std::string directory, const Log
 Result<void> KeyDirectory::refresh() {
     const auto entries = TRY(files_.list(directory_));
     auto keys = std::make_shared<jose::KeySet>();
+    std::map<std::string, std::string> faults;
     for (const auto& entry : entries) {
         const bool is_key = entry.name.ends_with(".jwk") || entry.name.ends_with(".pem");
         if (entry.is_directory || !is_key || entry.name.front() == '.') {
@@ -36,12 +37,18 @@ Result<void> KeyDirectory::refresh() {
         auto added = read_key(files_, directory_, entry.name).and_then([&](jose::Jwk key) {
             return keys->add(std::move(key));
         });
-        if (!added) {
+        if (added) {
+            continue;
+        }
+        const std::string& fault = faults[entry.name] = added.error().what();
+        const auto known = faults_.find(entry.name);
+        if (known == faults_.end() || known->second != fault) {
             bad_files_.add();
             log_.warn("keys", "a file in the key directory is left out",
-                      {{"file", entry.name}, {"reason", added.error().what()}});
+                      {{"file", entry.name}, {"reason", fault}});
         }
     }
+    faults_ = std::move(faults);
     count_.set(static_cast<std::int64_t>(keys->size()));
     keys_.with([&](auto& current) { current = std::move(keys); });
     return {};

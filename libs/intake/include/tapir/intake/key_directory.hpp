@@ -4,10 +4,11 @@
 //     TRY(keys.refresh());                        // at start, and every few seconds
 //     const auto now = keys.current();            // unchanged while it is held
 //
-// A file that cannot be read as a key is counted and logged, and the other keys stay in force; if
-// the folder itself cannot be read, all stay. Threads may share it.
+// A file that cannot be read as a key is left out, counted and logged (once, until its fault
+// changes); if the folder itself cannot be read, all keys stay. One thread refreshes; any may ask.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 
@@ -34,6 +35,7 @@ private:
     const Log& log_;
     Counter& bad_files_;
     Gauge& count_;
+    std::map<std::string, std::string> faults_;  // by file
     Guarded<std::shared_ptr<const jose::KeySet>> keys_;
 };
 
