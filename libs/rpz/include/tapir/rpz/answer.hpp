@@ -29,7 +29,7 @@ inline constexpr std::uint32_t record_ttl_s = 3'600;
 // The zone's own records. Names in wire form, case folded.
 struct Apex {
     Bytes zone;
-    Bytes mname;  // ns1.<zone>
+    Bytes mname;  // localhost.
     Bytes rname;  // hostmaster.<zone>
     std::vector<Bytes> ns;
     std::uint32_t ttl_s = record_ttl_s;
