@@ -46,7 +46,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (const auto parts = split_batch(text)) {
         std::vector<std::string> messages(parts->begin(), parts->end());
         const std::string batch = join_batch(messages, 4096);
-        if (text.find('[') == text.find_first_not_of(" \t\r\n") && batch.size() <= batch_size_max) {
+        const std::size_t first = text.find_first_not_of(" \t\r\n");
+        const bool is_list = first != std::string_view::npos && text[first] == '[';
+        if (is_list && batch.size() <= batch_size_max) {
             const auto again = split_batch(batch);
             TAPIR_ASSERT(again && again->size() == parts->size());
         }
