@@ -1,0 +1,220 @@
+#include "tapir/feeds/feeds.hpp"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "shelf.hpp"
+#include "tapir/jose/jws.hpp"
+#include "tapir/products/observation.hpp"
+#include "tapir/text/json.hpp"
+
+namespace tapir::feeds {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+class RecordedStream final : public net::SseStream {
+public:
+    bool send(std::string_view id, std::string_view event, std::string_view data) override {
+        if (open) {
+            sent.push_back(event.empty() ? std::string(id)
+                                         : fmt::format("{} {} {}", id, event, data));
+            last = data;
+        }
+        return open;
+    }
+    bool is_open() const override { return open; }
+    void close() override { open = false; }
+
+    bool open = true;
+    std::vector<std::string> sent;  // ids of messages; "id event data" of others
+    std::string last;
+};
+
+jose::PrivateJwk test_key() {
+    const Bytes seed(crypto::ed25519_size, std::byte{9});
+    return {*crypto::SigningKey::from_seed(crypto::Secret::copy_of(seed)), "core.example"};
+}
+
+class FeedsTest : public testing::Test {
+protected:
+    FeedsTest() { restart(); }
+
+    void restart() {
+        feeds.reset();
+        feeds = std::make_unique<Feeds>(FeedSettings{.keep = 24h}, test_key(),
+                                        FeedParts{*store, clock, bus, log, counters});
+        ASSERT_TRUE(feeds->open());
+    }
+
+    void publish(std::uint64_t id, const std::vector<std::string>& added,
+                 const std::vector<std::string>& removed = {}) {
+        auto observation = products::Observation::of_core("tapir-core", clock.now());
+        for (const auto& [names, items] :
+             {std::pair(&added, &observation.added), std::pair(&removed, &observation.removed)}) {
+            for (const auto& name : *names) {
+                products::ObservationItem item;
+                item.name = name;
+                item.time_added = clock.now();
+                item.ttl_s = 3600;
+                item.tag_mask = 1;
+                items->push_back(item);
+            }
+        }
+        const auto json = text::Json::object({{"id", id}, {"observation", observation.to_json()}});
+        ASSERT_TRUE(bus.publish(observations_subject, to_bytes(json.to_string())));
+        feeds->work(Duration(0));
+    }
+
+    std::shared_ptr<RecordedStream> subscribe(std::optional<std::string> last_id = {}) {
+        net::HttpRequest request;
+        if (last_id) {
+            request.fields.add("Last-Event-ID", *last_id);
+        }
+        auto stream = std::make_shared<RecordedStream>();
+        EXPECT_FALSE(feeds->subscribe(request, stream));
+        return stream;
+    }
+
+    // "last_id: names", verified with the core's key.
+    std::string snapshot() {
+        const auto answer = feeds->snapshot({});
+        const auto json = *text::Json::parse(as_text(answer.body));
+        std::string out = *json.string("last_id") + ":";
+        const auto messages = *json.array_of("observations");
+        for (const auto& message : messages) {
+            const auto jws = *jose::UnverifiedJws::parse(message.to_string());
+            const auto verified = jws.verify(test_key().public_jwk());
+            EXPECT_TRUE(verified);
+            const auto observation = *products::Observation::parse(verified->payload_text());
+            for (const auto& item : observation.added) {
+                out += " " + item.name;
+            }
+        }
+        return out;
+    }
+
+    world::ManualClock clock{UtcTime::from_seconds(1'780'000'000)};
+    std::unique_ptr<store::Store> store = store::open_memory(store_families());
+    Counters counters;
+    std::string logged;
+    Log log = Log::to_string(logged);
+    bus::MemoryBus bus{counters};
+    std::unique_ptr<Feeds> feeds;
+};
+
+TEST_F(FeedsTest, SendsToWhoIsThereFromNowOn) {
+    const auto early = subscribe();
+    publish(1, {"a.example"});
+    const auto late = subscribe();
+    publish(2, {"b.example"});
+    EXPECT_THAT(early->sent, ElementsAre("1", "2"));
+    EXPECT_THAT(late->sent, ElementsAre("2"));
+    const auto jws = *jose::UnverifiedJws::parse(early->last);
+    const auto verified = jws.verify(test_key().public_jwk());
+    ASSERT_TRUE(verified);
+    EXPECT_EQ(products::Observation::parse(verified->payload_text())->added[0].name, "b.example");
+}
+
+TEST_F(FeedsTest, LetsOneGoOnAfterTheLastIdAlsoAfterARestart) {
+    for (std::uint64_t id = 1; id <= 4; ++id) {
+        publish(id, {fmt::format("n{}.example", id)});
+    }
+    EXPECT_THAT(subscribe("2")->sent, ElementsAre("3", "4"));
+    EXPECT_THAT(subscribe("4")->sent, IsEmpty());
+    EXPECT_THAT(subscribe("0")->sent, ElementsAre("1", "2", "3", "4"));
+    restart();
+    const auto stream = subscribe("3");
+    publish(4, {"n4.example"});  // the analysis, too, begins again
+    publish(5, {"n5.example"});
+    EXPECT_THAT(stream->sent, ElementsAre("4", "5"));
+}
+
+TEST_F(FeedsTest, TellsWhoCannotGoOn) {
+    publish(1, {"a.example"});
+    clock.advance(23h);
+    publish(2, {"b.example"});
+    clock.advance(2h);
+    publish(3, {"c.example"});
+    EXPECT_THAT(subscribe("2")->sent, ElementsAre("3"));
+    for (const char* had : {"0", "1", "4", "", "x", "-1", "99999999999999999999"}) {
+        const auto stream = subscribe(had);
+        EXPECT_THAT(stream->sent, ElementsAre("3 reset 3")) << had;
+    }
+    const auto stream = subscribe("1");
+    publish(4, {"d.example"});
+    EXPECT_THAT(stream->sent, ElementsAre("3 reset 3", "4"));
+    clock.advance(100h);
+    feeds->work(Duration(0));
+    EXPECT_THAT(subscribe("4")->sent, IsEmpty());
+}
+
+TEST_F(FeedsTest, ShowsInTheSnapshotWhatIsObservedNow) {
+    EXPECT_EQ(snapshot(), "0:");
+    publish(1, {"a.example"});
+    clock.advance(1800s);
+    publish(2, {"B.example."});
+    publish(3, {"c.example"});
+    publish(4, {}, {"c.example."});
+    EXPECT_EQ(snapshot(), "4: a.example B.example.");
+    clock.advance(1800s);
+    EXPECT_EQ(snapshot(), "4: B.example.");
+    publish(5, {"b.example"});
+    EXPECT_EQ(snapshot(), "5: b.example");
+    clock.advance(3600s);
+    feeds->work(Duration(0));
+    EXPECT_EQ(snapshot(), "5:");
+    restart();
+    EXPECT_EQ(snapshot(), "5:");
+}
+
+TEST_F(FeedsTest, LetsGoOfWhoHasLeft) {
+    const auto stream = subscribe();
+    EXPECT_EQ(counters.value("tapir_core_feed_subscribers"), 1);
+    stream->open = false;
+    publish(1, {"a.example"});
+    EXPECT_EQ(counters.value("tapir_core_feed_subscribers"), 0);
+    EXPECT_EQ(stream.use_count(), 1);
+}
+
+TEST_F(FeedsTest, TellsTheAnalysisWhatIsOnTheDisk) {
+    const auto done = *bus.subscribe(observations_done_subject);
+    publish(1, {"a.example"});
+    const auto message = done->next(Duration(0));
+    ASSERT_TRUE(message);
+    EXPECT_EQ(as_text(*message->body), R"({"id":1})");
+}
+
+TEST_F(FeedsTest, CountsWhatItCannotReadAndGoesOn) {
+    ASSERT_TRUE(bus.publish(observations_subject, to_bytes(std::string_view("rubbish"))));
+    publish(1, {"a.example"});
+    EXPECT_EQ(counters.value("tapir_core_bus_messages_bad_total"), 1);
+    EXPECT_EQ(snapshot(), "1: a.example");
+}
+
+TEST_F(FeedsTest, RefusesSubscribersWhenItEnds) {
+    const auto stream = subscribe();
+    feeds->close();
+    EXPECT_FALSE(stream->open);
+    const auto refused = feeds->subscribe({}, std::make_shared<RecordedStream>());
+    ASSERT_TRUE(refused);
+    EXPECT_EQ(refused->status, 503);
+}
+
+TEST(ShelfTest, SendsNobodyMoreThanItWouldTake) {
+    const auto store = store::open_memory(Shelf::families());
+    Shelf shelf(*store);
+    ASSERT_TRUE(shelf.open());
+    const auto observation = products::Observation::of_core("c", {});
+    ASSERT_TRUE(shelf.add(1, observation, "0123456789", {}));
+    ASSERT_TRUE(shelf.add(2, observation, "0123456789", {}));
+    EXPECT_TRUE(*shelf.after(0, 20));
+    EXPECT_FALSE(*shelf.after(0, 19));
+    EXPECT_TRUE(*shelf.after(1, 19));
+}
+
+}  // namespace
+}  // namespace tapir::feeds
