@@ -222,11 +222,11 @@ RecordReader::RecordReader(const Message& message)
       pointers_(message.pointers) {}
 
 bool RecordReader::next() {
-    std::size_t section = 0;
-    while (section < left_.size() && left_[section] == 0) {
-        ++section;
+    constexpr std::array sections = {Section::answer, Section::authority, Section::additional};
+    while (section_ < left_.size() && left_[section_] == 0) {
+        ++section_;
     }
-    if (error_ || section == left_.size() || offset_ == wire_.size()) {
+    if (error_ || section_ >= left_.size() || offset_ == wire_.size()) {
         return false;
     }
     const auto name = read_name(wire_, offset_, name_, pointers_);
@@ -246,10 +246,10 @@ bool RecordReader::next() {
                .ttl_s = u32_at(wire_, fixed->at + 4),
                .rdata = wire_.subspan(rdata_offset, fixed->rdata_size),
                .rdata_offset = rdata_offset,
-               .section = static_cast<Section>(section)};
+               .section = sections[section_]};
     record_offset_ = offset_;
     offset_ = rdata_offset + fixed->rdata_size;
-    --left_[section];
+    --left_[section_];
     return true;
 }
 

@@ -137,8 +137,7 @@ void index_find(benchmark::State& state) {
         at = (at + batch_size) % asked_count;
     }
     benchmark::DoNotOptimize(sum);
-    const auto items = static_cast<std::int64_t>(state.iterations() * batch_size);
-    state.SetItemsProcessed(items);
+    state.SetItemsProcessed(state.iterations() * std::int64_t{batch_size});
     state.counters["octets_per_name"] =
         static_cast<double>(index().bytes().size()) / static_cast<double>(index().size());
 }
@@ -156,7 +155,7 @@ void unordered_map_find(benchmark::State& state) {
         at = (at + batch_size) % asked_count;
     }
     benchmark::DoNotOptimize(sum);
-    state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations() * batch_size));
+    state.SetItemsProcessed(state.iterations() * std::int64_t{batch_size});
 }
 BENCHMARK(unordered_map_find);
 
@@ -166,8 +165,7 @@ void index_build(benchmark::State& state) {
         auto made = compile_list(input().text, "bench", ListFormat::text, report);
         benchmark::DoNotOptimize(made);
     }
-    state.SetItemsProcessed(
-        static_cast<std::int64_t>(state.iterations() * static_cast<std::int64_t>(name_count())));
+    state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(name_count()));
 }
 BENCHMARK(index_build)->Unit(benchmark::kMillisecond);
 

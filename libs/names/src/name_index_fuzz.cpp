@@ -32,7 +32,7 @@ void repair(Bytes& file) {
     std::uint64_t entries = std::to_integer<std::uint64_t>(file[24]);
     const std::uint64_t buckets = std::to_integer<std::uint64_t>(file[32]) % 4 + 1;
     const auto fixed = [&] {
-        return header_size + buckets * 64 + (entries + 7) / 8 * 4 + (entries + 7) / 8;
+        return header_size + buckets * 64 + (entries + 3) / 4 * 4 + (entries + 7) / 8;
     };
     while (fixed() > file.size() && entries > 0) {
         --entries;

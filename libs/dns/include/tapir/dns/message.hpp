@@ -121,6 +121,7 @@ private:
     std::size_t offset_;
     std::size_t record_offset_ = 0;
     std::array<std::uint16_t, 3> left_;
+    std::size_t section_ = 0;
     Pointers pointers_;
     Record record_;
     std::optional<MessageError> error_;
