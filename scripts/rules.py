@@ -14,7 +14,7 @@ COLUMNS_MAX = 100
 
 # (name, pattern, where it counts, where it is allowed, what to do instead)
 BANNED = [
-    ("clock", r"\b(system_clock|high_resolution_clock)::now\b|\b(time|gettimeofday|clock_gettime)\(",
+    ("clock", r"\b(system_clock|high_resolution_clock)::now\b|\b(std::time|gettimeofday|clock_gettime)\(",
      r"^(libs|apps)/", r"^libs/world/|_(test|bench)\.cpp$|/testing\.hpp$", "take the time as an argument, or world::Clock"),
     # A port's own deadlines are not the time of day: nothing that it says or stores depends on them.
     ("steady clock", r"\bsteady_clock::now\b", r"^(libs|apps)/", r"^libs/(world|net|bus)/|_(test|bench)\.cpp$|/testing\.hpp$",
@@ -24,9 +24,9 @@ BANNED = [
     ("console", r"\bstd::(cout|cerr|clog)\b|\bprintf\(", r"^libs/", r"^libs/base/src/(base|log)\.cpp$|_(test|bench|fuzz|reject)\.cpp$",
      "pass in a Log, or return an Error"),
     ("std format", r"\bstd::(format|expected)\b", r"^(libs|apps)/", r"$^", "fmt::format, tapir::Result"),
-    ("raw new", r"(?<![\w.])new\s+[A-Za-z_:]+[({;]", r"^(libs|apps)/", r"_(test|bench)\.cpp$", "std::make_unique, or a value"),
+    ("raw new", r"(?m)^(?!.*(unique_ptr|Ptr)).*(?<![\w.])new\s+[A-Za-z_:]+[({;]", r"^(libs|apps)/", r"_(test|bench)\.cpp$", "std::make_unique, or a value"),
     ("chance", r"\bstd::(random_device|mt19937\w*|rand)\b|\bRAND_bytes\b|\bgetrandom\b", r"^(libs|apps)/",
-     r"^libs/world/|_(test|bench|fuzz)\.cpp$|/testing\.hpp$", "take chance as an argument, or world::Chance"),
+     r"^libs/world/|_(test|bench|fuzz)\.cpp$|/testing\.[ch]pp$", "take chance as an argument, or world::Chance"),
     ("unfinished", r"\bTODO(?!\(#\d+\))|\bFIXME\b|\bXXX\b", r"^(libs|apps|lab|scripts)/", r"^scripts/rules\.py$",
      "TODO(#issue), or do it"),
 ]
@@ -94,7 +94,7 @@ def tree():
             if not any((library / "corpus" / subject).glob("*")):
                 yield f"{fuzzer.relative_to(ROOT)}: no corpus in {name}/corpus/{subject}"
         golden = library / "golden"
-        if golden.is_dir() and not any(golden.rglob("SOURCE.txt")):
+        if any(p.is_file() for p in golden.rglob("*")) and not any(golden.rglob("SOURCE.txt")):
             yield f"{name}/golden: no SOURCE.txt"
 
 
