@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "system_error.hpp"
+#include "tapir/world/system_error.hpp"
 #include "tapir/world/process.hpp"
 
 namespace tapir::world {

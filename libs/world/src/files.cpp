@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "system_error.hpp"
+#include "tapir/world/system_error.hpp"
 
 namespace tapir::world {
 

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "system_error.hpp"
+#include "tapir/world/system_error.hpp"
 #include "tapir/world/files.hpp"
 
 namespace tapir::world {

@@ -11,6 +11,7 @@
 #include <compare>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -30,6 +31,10 @@ public:
     std::string ip() const;         // "192.0.2.1", "2001:db8::1", "unix"
     std::string to_string() const;  // "192.0.2.1:5310", "[2001:db8::1]:5310", "unix"
     std::uint16_t port() const { return port_; }
+    // In network order; none for the peer of a unix socket.
+    std::span<const std::byte> octets() const& { return std::span(octets_).first(size_); }
+    std::span<const std::byte> octets() const&& = delete;
+    PeerAddress with_port(std::uint16_t port) const;
     bool is_loopback() const;
     bool is_unix() const { return size_ == 0; }
     bool same_ip(const PeerAddress& other) const {

@@ -71,11 +71,12 @@ struct HttpRequest {
     std::optional<std::string> parameter(std::string_view name) const;
 };
 
-// Content-Length, Date, Connection and Server are added by the server: do not set them.
+// Content-Length and Connection are added by the server: do not set them. There is no Date: ports
+// of octets have no clock.
 struct HttpResponse {
     int status = 200;
-    HttpFields fields;
-    Bytes body;
+    HttpFields fields{};
+    Bytes body{};
 
     static HttpResponse text(int status, std::string_view body,
                              std::string_view type = "text/plain; charset=utf-8");
@@ -109,10 +110,10 @@ struct HttpRoute {
         const HttpRequest&, const std::shared_ptr<SseStream>& stream)>;
 
     std::string method = "GET";
-    std::string path;               // whole; with a final "*" a prefix: "/explain/*"
+    std::string path{};             // whole; with a final "*" a prefix: "/explain/*"
     std::size_t body_size_max = 0;  // octets; more is answered 413 before it is read
-    Handle handle;                  // one of these two
-    Subscribe subscribe;
+    Handle handle{};                // one of these two
+    Subscribe subscribe{};
 };
 
 class HttpRoutes {

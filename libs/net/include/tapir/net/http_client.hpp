@@ -14,6 +14,7 @@
 // (answer larger than asked for), invalid (URL or settings). Threads may share a client.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <functional>
@@ -37,30 +38,29 @@ public:
     Cancel& operator=(const Cancel&) = delete;
 
     void request();
-    bool requested() const;
+    bool requested() const { return is_requested_.load(); }
     // Readable once requested; for poll(2) only. -1 where the system had none left: then calls
     // notice within a second.
     int fd() const { return fd_; }
 
 private:
     int fd_;
-    struct State;
-    std::unique_ptr<State> state_;
+    std::atomic<bool> is_requested_{false};
 };
 
 // Paths of PEM files; empty: none. For http:// URLs none are needed.
 struct HttpClientSettings {
-    std::string ca_file;           // whom to believe; empty: nobody, https fails
-    std::string certificate_file;  // ours
-    std::string key_file;
+    std::string ca_file{};           // whom to believe; empty: nobody, https fails
+    std::string certificate_file{};  // ours
+    std::string key_file{};
     std::chrono::milliseconds connect_time_max{5'000};
 };
 
 struct HttpCall {
     std::string method = "GET";
-    std::string url;
-    HttpFields fields;  // sent in this order, after Host; Content-Length is added
-    Bytes body;
+    std::string url{};
+    HttpFields fields{};  // sent in this order, after Host; Content-Length is added
+    Bytes body{};
     std::chrono::milliseconds time_max{
         30'000};                               // of the whole call; for subscribe: until the header
     std::size_t answer_size_max = 64U << 20U;  // octets of body
@@ -79,7 +79,7 @@ public:
     // with the status in the text. `on_open` (may be empty) is called when the stream has begun.
     struct StreamLimits {
         std::chrono::milliseconds silence_max{60'000};
-        SseLimits sse;
+        SseLimits sse{};
     };
     virtual Result<void> subscribe(const HttpCall& call, const Cancel& cancel,
                                    const std::function<void(const SseEvent&)>& on_event,

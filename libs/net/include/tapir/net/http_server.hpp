@@ -28,15 +28,15 @@ namespace tapir::net {
 
 // Paths of PEM files.
 struct TlsServerSettings {
-    std::string certificate_file;  // with its chain
-    std::string key_file;
-    std::string client_ca_file;  // empty: clients show no certificate; else every client must
+    std::string certificate_file{};  // with its chain
+    std::string key_file{};
+    std::string client_ca_file{};  // empty: clients show no certificate; else every client must
 };
 
 struct HttpServerSettings {
     std::string name = "http";  // in counters and log
     Endpoint listen = Endpoint::ip({});
-    std::optional<TlsServerSettings> tls;  // nothing: plain HTTP, for loopback
+    std::optional<TlsServerSettings> tls{};  // nothing: plain HTTP, for loopback
     std::size_t threads = 2;
     std::size_t connections_max = 256;                  // more are closed at once
     std::chrono::milliseconds header_time_max{10'000};  // TLS handshake and request header, each

@@ -43,6 +43,7 @@ public:
     std::optional<std::chrono::milliseconds> retry() const { return retry_; }
 
 private:
+    Result<void> grow_line(std::string_view part);
     Result<void> line_ends(const std::function<void(const SseEvent&)>& on_event);
     Result<void> field(std::string_view name, std::string_view value);
 
@@ -53,6 +54,7 @@ private:
     std::string event_;
     std::string data_;
     bool has_data_ = false;
+    std::string id_;  // of the event being read; becomes last_id_ with it
     std::string last_id_;
     std::optional<std::chrono::milliseconds> retry_;
 };

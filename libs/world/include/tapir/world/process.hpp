@@ -98,8 +98,8 @@ inline constexpr bool can_limit_memory = true;
 #endif
 
 struct ChildCommand {
-    std::vector<std::string> arguments;      // [0] is the program's path; PATH is not searched
-    ByteView input;                          // its standard input
+    std::vector<std::string> arguments{};    // [0] is the program's path; PATH is not searched
+    ByteView input{};                        // its standard input
     std::uint64_t memory_max = 1ULL << 30U;  // octets of address space; see can_limit_memory
     std::uint32_t cpu_s_max = 60;
     std::chrono::milliseconds time_max{60'000};  // then it is killed
@@ -108,10 +108,10 @@ struct ChildCommand {
 };
 
 struct ChildOutcome {
-    int exit_status = 0;  // if signal == 0
-    int signal = 0;       // what ended it, else 0
-    Bytes output;         // its standard output
-    std::string errors;   // the beginning of its standard error
+    int exit_status = 0;   // if signal == 0
+    int signal = 0;        // what ended it, else 0
+    Bytes output{};        // its standard output
+    std::string errors{};  // the beginning of its standard error
     bool succeeded() const { return signal == 0 && exit_status == 0; }
 };
 

@@ -1,4 +1,6 @@
-// From errno to an Error that says what and why.
+// From errno to an Error that says what and why. For ports.
+//
+//     return fail_errno(path);     // "outbox/1.json: No space left on device", exhausted
 #pragma once
 
 #include <cerrno>
