@@ -1,5 +1,7 @@
 #include "explanation.hpp"
 
+#include <set>
+
 #include <fmt/format.h>
 
 namespace tapir::policy {
@@ -33,8 +35,13 @@ Json tags_json(std::uint32_t mask) {
     return tags;
 }
 
-void add_words(Json& sources, const std::vector<rpz::Book::Word>& words) {
+// What is said of the name itself and of the rule that covers it may be the same entry.
+void add_words(Json& sources, std::set<std::string>& said,
+               const std::vector<rpz::Book::Word>& words) {
     for (const auto& word : words) {
+        if (!said.insert(fmt::format("{} {} {}", word.kind, word.source, word.entry)).second) {
+            continue;
+        }
         Json source =
             Json::object({{"kind", word.kind}, {"source", word.source}, {"entry", word.entry}});
         if (word.expires) {
@@ -78,9 +85,10 @@ Result<Json> explain_name(const rpz::Book& book, const rpz::Apex& apex,
     }
     out.set("zone", std::move(zone));
     Json sources = Json::array();
-    add_words(sources, book.words(trigger.key()));
+    std::set<std::string> said;
+    add_words(sources, said, book.words(trigger.key()));
     if (decided != trigger.key()) {
-        add_words(sources, book.words(decided));
+        add_words(sources, said, book.words(decided));
     }
     out.set("sources", std::move(sources));
     return out;

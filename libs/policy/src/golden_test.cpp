@@ -73,8 +73,8 @@ struct Processor {
     }
     Rules rules() const {
         std::string text;
-        rpz::write_zonefile(*rpz::Apex::create("dnstapir."), engine->snapshot()->zone, rpz::Serial(1),
-                            [&](std::string_view piece) { text += piece; });
+        rpz::write_zonefile(*rpz::Apex::create("dnstapir."), engine->snapshot()->zone,
+                            rpz::Serial(1), [&](std::string_view piece) { text += piece; });
         Rules out;
         std::istringstream lines(text);
         for (std::string line; std::getline(lines, line);) {
@@ -128,7 +128,8 @@ void follow(const std::string& scenario, Differences known) {
     for (const text::Json& step : steps) {
         const std::string name = *step.string("step");
         if (name != "final") {
-            const auto message = std::string(TAPIR_GOLDEN) + "/" + scenario + "/messages/" + name + ".jws";
+            const auto message =
+                std::string(TAPIR_GOLDEN) + "/" + scenario + "/messages/" + name + ".jws";
             const auto topic = step.string("topic").value_or(std::string());
             const UtcTime now = time_of(step);
             if (std::filesystem::exists(message) && topic != "observations/down/elsewhere") {
@@ -152,14 +153,16 @@ void follow(const std::string& scenario, Differences known) {
         }
         for (const std::string& rule : theirs) {
             if (!rules.contains(rule)) {
-                EXPECT_TRUE(known.theirs_alone.contains(rule)) << name << ": theirs alone: " << rule;
+                EXPECT_TRUE(known.theirs_alone.contains(rule))
+                    << name << ": theirs alone: " << rule;
                 used.insert(rule);
             }
         }
     }
     for (const auto* table : {&known.ours_alone, &known.theirs_alone}) {
         for (const auto& [rule, reason] : *table) {
-            EXPECT_TRUE(used.contains(rule)) << "no difference any more: " << rule << " (" << reason << ")";
+            EXPECT_TRUE(used.contains(rule))
+                << "no difference any more: " << rule << " (" << reason << ")";
         }
     }
 }
@@ -173,8 +176,8 @@ Differences of_lists() {
     const std::string allowed = "fact 4: allow is absolute, in the full build too";
     const std::string folded = "names are one name in any case";
     Differences known;
-    for (const std::string name : {"allowed-by-text", "allowed-by-text-nodot", "allowed-by-csv", "allowed-by-dawg",
-                                   "deny-case"}) {
+    for (const std::string name : {"allowed-by-text", "allowed-by-text-nodot", "allowed-by-csv",
+                                   "allowed-by-dawg", "deny-case"}) {
         known.theirs_alone[rule(name + ".example", "*.")] = allowed;
     }
     known.theirs_alone[rule("UPPER.Example", "*.")] = folded;
@@ -193,7 +196,8 @@ TEST(Golden, ObservationsMakeTheSameZone) {
     known.ours_alone[rule("obs-nodot.example", "rpz-drop.")] = no_dot;
     known.theirs_alone[rule("OBS-allowed-DAWG.example", "rpz-drop.")] = "allowed in any case";
     known.theirs_alone[rule("OBS-Upper.Example", "rpz-drop.")] = "one name in any case";
-    known.ours_alone[rule("obs-upper.example", "rpz-drop.")] = "one name in any case, a step earlier";
+    known.ours_alone[rule("obs-upper.example", "rpz-drop.")] =
+        "one name in any case, a step earlier";
     known.theirs_alone[rule("obs-into-denyfile.example", "*.")] = not_its_list;
     known.ours_alone[rule("obs-severe2.example", "rpz-drop.")] = not_its_list;
     known.ours_alone[rule("obs-3tags.example", "rpz-drop.")] = not_its_list;
@@ -202,14 +206,19 @@ TEST(Golden, ObservationsMakeTheSameZone) {
 
 TEST(Golden, SignaturesAreJudgedTheSame) {
     Differences known = of_lists();
-    const std::string header = "the header's algorithm must be the key's; 'none' and none are refused";
-    known.ours_alone[rule("sig05.example", "rpz-drop.")] = "a JWK without alg: it follows from the key";
+    const std::string header =
+        "the header's algorithm must be the key's; 'none' and none are refused";
+    known.ours_alone[rule("sig05.example", "rpz-drop.")] =
+        "a JWK without alg: it follows from the key";
     known.theirs_alone[rule("sig12.example", "rpz-drop.")] = header;
     known.theirs_alone[rule("sig13.example", "rpz-drop.")] = header;
     known.theirs_alone[rule("sig14.example", "rpz-drop.")] = header;
-    known.theirs_alone[rule("sig15.example", "rpz-drop.")] = "RFC 7515: an unknown crit must be refused";
-    known.theirs_alone[rule("sig22.example", "rpz-drop.")] = "of several signatures the first one counts";
-    known.theirs_alone[rule("sig01.example", "rpz-drop.")] = "a replay of an older message changes nothing";
+    known.theirs_alone[rule("sig15.example", "rpz-drop.")] =
+        "RFC 7515: an unknown crit must be refused";
+    known.theirs_alone[rule("sig22.example", "rpz-drop.")] =
+        "of several signatures the first one counts";
+    known.theirs_alone[rule("sig01.example", "rpz-drop.")] =
+        "a replay of an older message changes nothing";
     follow("signatures", std::move(known));
 }
 
@@ -223,7 +232,8 @@ TEST(Golden, EntriesEndAndOursInTime) {
     known.theirs_alone[rule("ttl3.example", "rpz-drop.")] = late;
     known.theirs_alone[rule("long-then-short.example", "rpz-drop.")] = late;
     known.theirs_alone[rule("obs-in-file1.example", ".")] = late;
-    known.ours_alone[rule("nodot", "rpz-drop.")] = "fact 3: a name without its final dot is the same name";
+    known.ours_alone[rule("nodot", "rpz-drop.")] =
+        "fact 3: a name without its final dot is the same name";
     follow("expiry", std::move(known));
 }
 
@@ -281,7 +291,8 @@ TEST(Golden, OddNamesAreRefusedOrRightAndNeverSpoilTheZone) {
         EXPECT_EQ(ours.rules(), want);
     }
     std::size_t folders = 0;
-    for (const auto& entry : std::filesystem::directory_iterator(std::string(TAPIR_GOLDEN) + "/names")) {
+    for (const auto& entry :
+         std::filesystem::directory_iterator(std::string(TAPIR_GOLDEN) + "/names")) {
         folders += entry.is_directory() ? 1 : 0;
     }
     EXPECT_EQ(folders, expected.size());

@@ -131,6 +131,25 @@ TEST(Fault, AllowIsAbsoluteInTheFullBuildToo) {
     EXPECT_EQ(book.decide_for(key("good.example")).rule, Rule::allow);
 }
 
+// Facts 1 and 12: a name of a list that an observation decided too stood there twice.
+TEST(Fault, ANameOfAListAndOfAnObservationIsOneRule) {
+    Book book(enforcing(), room);
+    book.set_lists({.allow = {}, .deny = {{"deny", names({"bad.example"})}}, .doubt = {}});
+    Zone zone = book.evaluate();
+    observe(book, "bad.example", doubt(5));  // a tag whose action is another
+    EXPECT_EQ(book.evaluate({key("bad.example")}, zone), Delta());
+    EXPECT_EQ(text_of(book.evaluate()), "bad.example *.\n");
+}
+
+// Facts 2 and 3: names without their final dot, as the core sends them, never reached the zone.
+TEST(Fault, ANameWithoutItsFinalDotIsTheSameName) {
+    Book book(enforcing(), room);
+    observe(book, "bad.example", doubt(1));
+    observe(book, "BAD.example.", doubt(5, 60, 1));
+    EXPECT_EQ(book.doubt_count(), 1U);
+    EXPECT_EQ(text_of(book.evaluate()), "bad.example rpz-drop.\n");
+}
+
 TEST(Policy, AnAllowedNameBelowABlockingWildcardIsLetThrough) {
     Book book(enforcing(), room);
     book.set_lists(
