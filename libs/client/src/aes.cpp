@@ -45,7 +45,7 @@ TAPIR_AES_TARGET void expand_key(std::span<const std::byte, aes_key_size> key,
     store(out[7], k = expand<0x40>(k));
     store(out[8], k = expand<0x80>(k));
     store(out[9], k = expand<0x1B>(k));
-    store(out[10], k = expand<0x36>(k));
+    store(out[10], expand<0x36>(k));
 }
 
 // `count` blocks abreast, so that the rounds of one overlap with those of the others.

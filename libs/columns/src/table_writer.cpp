@@ -101,8 +101,7 @@ std::size_t varint_size(std::size_t value) {
 // One column: finished pages, compressed, and the page that is being filled.
 class ColumnChunk {
 public:
-    ColumnChunk(Column column)
-        : column_(std::move(column)) {}  // NOLINT(google-explicit-constructor)
+    explicit ColumnChunk(Column column) : column_(std::move(column)) {}
 
     const Column& column() const { return column_; }
     std::size_t row_count() const { return row_count_; }
@@ -371,11 +370,12 @@ TableWriter::TableWriter(std::string root_name, std::vector<Column> columns)
     : impl_(std::make_unique<Impl>()) {
     TAPIR_ASSERT(!columns.empty() && columns.size() <= column_count_max);
     std::set<std::string_view> names;
+    impl_->columns.reserve(columns.size());
     for (const Column& column : columns) {
         TAPIR_ASSERT(names.insert(column.name).second);
+        impl_->columns.emplace_back(column);
     }
     impl_->root = std::move(root_name);
-    impl_->columns.assign(columns.begin(), columns.end());
 }
 
 TableWriter::TableWriter(TableWriter&&) noexcept = default;

@@ -198,6 +198,8 @@ bool is_walkable(ByteView bytes) {
 bool parse_inner(ByteView bytes, Message& out, bool& has_type) {
     Walker in(bytes);
     const auto u32 = [&in] { return static_cast<std::uint32_t>(in.varint()); };
+    // NOLINTBEGIN(clang-analyzer-optin.core.EnumCastOutOfRange): unknown numbers are kept as they
+    // are
     while (!in.is_at_end()) {
         const Tag tag = in.tag();
         if (in.failed()) {
@@ -256,6 +258,7 @@ bool parse_inner(ByteView bytes, Message& out, bool& has_type) {
                 in.skip(tag);
         }
     }
+    // NOLINTEND(clang-analyzer-optin.core.EnumCastOutOfRange)
     return !in.failed();
 }
 

@@ -46,40 +46,42 @@ std::size_t by_protozero(ByteView frame) {
     Fields f;
     protozero::pbf_reader outer(as_text(frame).data(), frame.size());
     while (outer.next()) {
-        if (outer.tag() == 15) {
+        const auto field = outer.tag();
+        if (field == 15) {
             f.type = outer.get_uint32();
-        } else if (outer.tag() <= 3) {
-            f.outer[outer.tag()] = outer.get_view();
-        } else if (outer.tag() == 14) {
+        } else if (field <= 3) {
+            f.outer[field] = outer.get_view();
+        } else if (field == 14) {
             auto inner = outer.get_message();
             while (inner.next()) {
-                switch (inner.tag()) {
+                const auto tag = inner.tag();
+                switch (tag) {
                     case 1:
                         f.type = inner.get_uint32();
                         break;
                     case 2:
                     case 3:
-                        f.numbers[inner.tag() - 2] = inner.get_uint32();
+                        f.numbers[tag - 2] = inner.get_uint32();
                         break;
                     case 4:
                     case 5:
-                        f.views[inner.tag() - 4] = inner.get_view();
+                        f.views[tag - 4] = inner.get_view();
                         break;
                     case 6:
                     case 7:
-                        f.numbers[inner.tag() - 4] = inner.get_uint32();
+                        f.numbers[tag - 4] = inner.get_uint32();
                         break;
                     case 8:
                     case 12:
-                        f.numbers[inner.tag() / 4 + 2] = inner.get_uint64();
+                        f.numbers[tag / 4 + 2] = inner.get_uint64();
                         break;
                     case 9:
                     case 13:
-                        f.numbers[inner.tag() / 4 + 4] = inner.get_fixed32();
+                        f.numbers[tag / 4 + 4] = inner.get_fixed32();
                         break;
                     case 10:
                     case 11:
-                        f.views[inner.tag() - 8] = inner.get_view();
+                        f.views[tag - 8] = inner.get_view();
                         break;
                     case 14:
                         f.views[4] = inner.get_view();

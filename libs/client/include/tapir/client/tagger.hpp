@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string_view>
 
 #include "tapir/client/address.hpp"
 #include "tapir/client/day_key.hpp"
