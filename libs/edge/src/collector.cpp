@@ -203,7 +203,7 @@ void Collector::cut(UtcTime time) {
     sink_.take(std::move(batch));
 }
 
-void Collector::finish(std::optional<DataClock::Bounds> bounds) {
+void Collector::finish(std::optional<DataClock::Bounds> bounds, UtcTime time) {
     if (settings_.single_interval) {
         const DataClock::Bounds span = bounds.value_or(DataClock::Bounds{.first = 0, .end = 1});
         const products::Interval interval{.start = start_of(span.first),
@@ -218,7 +218,7 @@ void Collector::finish(std::optional<DataClock::Bounds> bounds) {
             single_.reset();
         }
     }
-    cut(interval_.value_or(UtcTime()));
+    cut(interval_.value_or(time));
 }
 
 }  // namespace tapir::edge

@@ -64,9 +64,9 @@ public:
     void on_minute_end(Minute minute, std::optional<MinuteTable>&& table) override;
     void on_cut(UtcTime time) override;
 
-    // After the pipeline has finished: what is left. With a single interval, this is where its
-    // bounds become known.
-    void finish(std::optional<DataClock::Bounds> bounds);
+    // After the pipeline has finished: what is left leaves as a batch of `time`, where the data has
+    // not said the time. With a single interval, this is where its bounds become known.
+    void finish(std::optional<DataClock::Bounds> bounds, UtcTime time);
 
     // All frames that reached the collector, and what it did with them.
     const FateCounts& fates() const { return fates_; }

@@ -39,6 +39,7 @@ Result<void> EdgeLedger::reopen() {
     auto log = ledger::Log::open(reader(), verifier);
     if (log) {
         log_.emplace(std::move(*log));
+        size_ = log_->head().size;
         return {};
     }
     if (log.error().code() != Code::not_found) {
@@ -59,17 +60,22 @@ Result<void> EdgeLedger::write(const ledger::LogStep& step) {
     return {};
 }
 
-Result<void> EdgeLedger::append(const Bytes& leaf, std::string_view openings) {
+Result<void> EdgeLedger::append(std::uint64_t index, const Bytes& leaf, std::string_view openings) {
     const std::lock_guard lock(mutex_);
     if (!log_) {
         TRY(reopen());
+        if (size_ == index + 1 && TRY(leaf_octets_locked(index)) == leaf) {
+            return {};  // all but the last fsync had been done
+        }
     }
+    TAPIR_ASSERT(index == size_);
     TRY(files_.append(directory_ + "/openings.jsonl", as_bytes(openings)));
     const ledger::LogStep step = TRY(log_->append(std::span(&leaf, 1), key_.key()));
     if (auto written = write(step); !written) {
         log_.reset();
         return written;
     }
+    size_ = step.head.size;
     for (const std::string& path : step.superseded) {
         // What stays costs space only.
         static_cast<void>(files_.remove(fmt::format("{}/{}", directory_, path)));
@@ -79,7 +85,11 @@ Result<void> EdgeLedger::append(const Bytes& leaf, std::string_view openings) {
 
 Result<Bytes> EdgeLedger::leaf_octets(std::uint64_t index) const {
     const std::lock_guard lock(mutex_);
-    const std::uint64_t size = log_ ? log_->head().size : 0;
+    return leaf_octets_locked(index);
+}
+
+Result<Bytes> EdgeLedger::leaf_octets_locked(std::uint64_t index) const {
+    const std::uint64_t size = size_;
     if (index >= size) {
         return fail(Code::not_found, fmt::format("{}: no leaf {}", directory_, index));
     }
@@ -103,7 +113,7 @@ Result<ledger::Leaf> EdgeLedger::leaf(std::uint64_t index) const {
 
 std::uint64_t EdgeLedger::size() const {
     const std::lock_guard lock(mutex_);
-    return log_ ? log_->head().size : 0;
+    return size_;
 }
 
 }  // namespace tapir::edge

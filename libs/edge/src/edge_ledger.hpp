@@ -1,7 +1,7 @@
 // The edge's ledger on disk: one leaf for each batch that left (DESIGN.md §7, R8).
 //
 //     auto ledger = TRY(EdgeLedger::open(files, "state/ledger", key));
-//     TRY(ledger->append(leaf, openings));                        // durable, checkpoint signed
+//     TRY(ledger->append(ledger->size(), leaf, openings));        // durable, checkpoint signed
 //     const ledger::Leaf again = TRY(ledger->leaf(index));
 //
 // Threads may share it.
@@ -31,9 +31,9 @@ public:
     static Result<std::unique_ptr<EdgeLedger>> open(world::Files& files, std::string directory,
                                                     const jose::PrivateJwk& key);
 
-    // The leaf becomes number size(). Its openings go to openings.jsonl beside the log, first.
-    // After an error the log is as it was.
-    Result<void> append(const Bytes& leaf, std::string_view openings);
+    // The leaf becomes number `index`, which is size(). Its openings go to openings.jsonl beside the
+    // log, first. After an error the log is as it was, or has the leaf; the same call finds out.
+    Result<void> append(std::uint64_t index, const Bytes& leaf, std::string_view openings);
     Result<ledger::Leaf> leaf(std::uint64_t index) const;
     // The octets of a leaf, as they are in the log.
     Result<Bytes> leaf_octets(std::uint64_t index) const;
@@ -48,12 +48,14 @@ private:
     Result<void> reopen();
     Result<void> write_verifier();
     Result<void> write(const ledger::LogStep& step);
+    Result<Bytes> leaf_octets_locked(std::uint64_t index) const;
     ledger::ReadFile reader() const;
 
     world::Files& files_;
     std::string directory_;
     const jose::PrivateJwk& key_;
     mutable std::mutex mutex_;
+    std::uint64_t size_ = 0;
     std::optional<ledger::Log> log_;  // nothing after a failed write, until it is read again
 };
 

@@ -64,7 +64,7 @@ private:
             }
         }
         const BatchLeaf leaf = TRY(leaf_of(batch, context_, path, salts_));
-        TRY(ledger_.append(leaf.octets, leaf.openings));
+        TRY(ledger_.append(ledger_.size(), leaf.octets, leaf.openings));
         ++batch_count_;
         return {};
     }
@@ -189,7 +189,7 @@ Result<void> process(const ProcessOptions& options, const text::Settings& settin
         report.captures.push_back(TRY(read_capture(path, files, pipeline, log)));
     }
     pipeline.finish();
-    collector.finish(pipeline.bounds());
+    collector.finish(pipeline.bounds(), UtcTime());
     TRY(sink.result());
 
     report.version = options.version;

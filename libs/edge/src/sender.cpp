@@ -1,0 +1,141 @@
+#include "sender.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+namespace tapir::edge {
+namespace {
+
+using namespace std::chrono_literals;
+
+// A signature may not be older than a day for the core; an old batch is signed anew.
+constexpr Duration created_age_max = 12h;
+
+}  // namespace
+
+Sender::Sender(const SenderParts& parts)
+    : parts_(parts),
+      batches_(parts.counters.counter("tapir_edge_batches_total",
+                                      "Batches that the core has taken whole.")) {
+    for (std::size_t i = 0; i < sent_count; ++i) {
+        uploads_.at(i) = &parts.counters.counter(
+            "tapir_edge_uploads_total", "Requests to the core, by what came of them.",
+            {{"outcome", std::string(to_string(static_cast<Sent>(i)))}});
+    }
+    thread_ = std::thread([this] { run(); });
+}
+
+Sender::~Sender() {
+    stop();
+}
+
+void Sender::stop() {
+    if (stopping_.exchange(true)) {
+        return;
+    }
+    parts_.outlet.cancel();
+    parts_.waker.notify();
+    thread_.join();
+}
+
+Duration Sender::until_due() const {
+    if (!parts_.second) {
+        return {};
+    }
+    const UtcTime now = parts_.clock.now();
+    UtcTime due = now.minute() + std::chrono::seconds(parts_.second());
+    if (due < now) {
+        due = due + 60s;
+    }
+    return due - now;
+}
+
+Duration Sender::back_off() {
+    const std::int64_t whole = std::min<std::int64_t>(
+        std::int64_t{1} << std::min<std::int64_t>(failures_, 20), retry_s_max);
+    ++failures_;
+    const auto ms = static_cast<std::uint64_t>(whole) * 1000;
+    return std::chrono::milliseconds(ms / 2 + parts_.chance.below(ms / 2 + 1));
+}
+
+void Sender::run() {
+    while (!stopping_) {
+        if (parts_.outbox.unsent().empty()) {
+            parts_.waker.wait_for(60s);
+            continue;
+        }
+        // Only the time counts here: being told of yet another batch sends nothing earlier.
+        const Duration due = parts_.clock.monotonic() + until_due();
+        while (!stopping_ && parts_.clock.monotonic() < due) {
+            parts_.waker.wait_until(due);
+        }
+        if (stopping_) {
+            return;
+        }
+        if (send_all()) {
+            failures_ = 0;
+            continue;
+        }
+        const Duration again = parts_.clock.monotonic() + back_off();
+        while (!stopping_ && parts_.clock.monotonic() < again) {
+            parts_.waker.wait_until(again);
+        }
+    }
+}
+
+bool Sender::send_all() {
+    for (const std::uint64_t index : parts_.outbox.unsent()) {
+        if (stopping_ || !send_batch(index)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool Sender::send_batch(std::uint64_t index) {
+    auto batch = parts_.outbox.reopen(index);
+    if (!batch) {
+        // What is on the disk is not what the ledger says: it must not leave.
+        parts_.log.error("sender", "a batch cannot be opened again and is not sent",
+                         {{"batch", index}, {"reason", batch.error().what()}});
+        parts_.outbox.settle(index, Settled::refused);
+        return true;
+    }
+    const UtcTime now = parts_.clock.now();
+    SendOptions options{.created = batch->time, .is_compatible = batch->is_compatible};
+    if (now - batch->time > created_age_max) {
+        options.created = now.minute();
+    }
+    bool is_refused = false;
+    for (const auto& payload : batch->payloads) {
+        const std::string& name = payload.value().name;
+        if (done_.contains(name)) {
+            continue;
+        }
+        const SendOutcome outcome = parts_.outlet.send(payload, options);
+        uploads_.at(static_cast<std::size_t>(outcome.sent))->add();
+        if (outcome.sent == Sent::accepted || outcome.sent == Sent::refused) {
+            done_.insert(name);
+            if (outcome.sent == Sent::refused) {
+                is_refused = true;
+                parts_.log.error("sender", "the core refuses a payload, which is not sent again",
+                                 {{"batch", index}, {"payload", name}, {"answer", outcome.detail}});
+            }
+            continue;
+        }
+        if (!stopping_) {
+            parts_.log.warn("sender", "the core does not take a payload now; again later",
+                            {{"outcome", to_string(outcome.sent)}, {"answer", outcome.detail}});
+        }
+        return false;
+    }
+    done_.clear();
+    parts_.outbox.settle(index, is_refused ? Settled::refused : Settled::sent);
+    if (!is_refused) {
+        batches_.add();
+    }
+    return true;
+}
+
+}  // namespace tapir::edge

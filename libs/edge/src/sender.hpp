@@ -1,0 +1,67 @@
+// Sends what lies in the outbox, in order, until the core has it.
+//
+//     Sender sender(outbox, outlet, timing, clock, chance, log, counters);
+//     waker.notify();                   // something new lies there
+//     sender.stop();
+//
+// Batches leave at the minute's second that the day's key has fixed (R6), all that wait together;
+// in the lab, at once. After a failure it waits: a second, twice that, … up to five minutes, each
+// with chance in it, and begins again with the oldest.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <set>
+#include <string>
+#include <thread>
+
+#include "outbox.hpp"
+#include "outlet.hpp"
+#include "tapir/world/chance.hpp"
+#include "tapir/world/clock.hpp"
+
+namespace tapir::edge {
+
+inline constexpr std::int64_t retry_s_max = 300;
+
+struct SenderParts {
+    Outbox& outbox;
+    Outlet& outlet;
+    world::Waiter& waker;
+    const world::Clock& clock;
+    world::Chance& chance;
+    const Log& log;
+    Counters& counters;
+    // The second of the minute at which to send; empty: at once.
+    std::function<unsigned()> second;
+};
+
+class Sender {
+public:
+    explicit Sender(const SenderParts& parts);
+    Sender(const Sender&) = delete;
+    Sender& operator=(const Sender&) = delete;
+    ~Sender();
+
+    void stop();
+
+private:
+    void run();
+    // Until nothing waits (true) or something failed that may succeed later.
+    bool send_all();
+    bool send_batch(std::uint64_t index);
+    Duration until_due() const;
+    Duration back_off();
+
+    SenderParts parts_;
+    Counter& batches_;
+    std::array<Counter*, sent_count> uploads_{};
+    std::atomic<bool> stopping_{false};
+    std::int64_t failures_ = 0;
+    std::set<std::string> done_;  // payloads of the batch that is being sent
+    std::thread thread_;
+};
+
+}  // namespace tapir::edge
