@@ -12,9 +12,11 @@ import urllib.request
 import keys
 import resolver
 from dns import SOA, ask
-from processes import free_ports, wait_for
+from processes import LabError, free_ports, wait_for
 
 ZONE = "dnstapir."
+FILLER, FILLER_CLIENT = "ready.se", "127.9.9.9"
+UNBOUND_BATCH = 32
 EDGE, CORE, POLICY, WITNESS = "edge-1.lab.example", "core.lab.example", "policy-1.lab.example", "witness.lab.example"
 
 EDGE_TOML = """client_networks = ["127.0.0.0/8"]
@@ -137,14 +139,20 @@ class Lab:
         wait_for("unbound's dnstap reaches the edge", self._connected, 20, 0.05, self.processes.check)
 
     def _connected(self):
-        ask(self.resolver, "ready.se", source="127.9.9.9", timeout_s=0.4, attempt_s=0.2)
-        return self.edge_frames() > 0 and self._frames_settle()
-
-    def _frames_settle(self):
+        """Whether each answer now becomes one frame at the edge: none is held back from before, none is lost."""
         before = self.edge_frames()
-        ask(self.resolver, "ready.se", source="127.9.9.9", timeout_s=0.4, attempt_s=0.2)
-        wait_for("a frame", lambda: self.edge_frames() > before, 5, 0.002, self.processes.check)
+        ask(self.resolver, FILLER, source=FILLER_CLIENT, timeout_s=0.4, attempt_s=0.4)
+        try:
+            wait_for("a frame", lambda: self.edge_frames() > before, 3, 0.01, self.processes.check)
+        except LabError:
+            return False
         return self.edge_frames() == before + 1
+
+    def fill_up(self):
+        """Makes unbound hand over what it holds: it does so by 32 frames or after a second. Returns how many were asked."""
+        for _ in range(UNBOUND_BATCH):
+            ask(self.resolver, FILLER, source=FILLER_CLIENT)
+        return UNBOUND_BATCH
 
     def _start_ours(self, part, name, template, metrics_port):
         cert, key = self.authority.issue(name)

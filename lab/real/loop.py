@@ -68,8 +68,11 @@ class Turn:
         witness = daemons.Witness(lab, self.loud)
         witness.start()
         print(f"\nA new name, {self.loud}, asked by {CLIENTS} clients in 3 networks;"
-              f" another, {self.quiet}, by {QUIET_CLIENTS}.")
+              f" another, {self.quiet}, by {QUIET_CLIENTS}.\n(unbound hands dnstap frames over by {daemons.UNBOUND_BATCH}, or"
+              " after a second: so that each client can be told apart, fillers by one more client follow each query.)")
+        self.frames = lab.edge_frames()
         for index in range(QUIET_CLIENTS):
+            self.frames += 1
             self.expect(f"www.{self.quiet}", client(index), NOERROR)
         released_at = self.ask_by_all()
         self.timeline.mark(f"client {released_at} of {CLIENTS} reached the threshold T of this name and day")
@@ -92,15 +95,16 @@ class Turn:
         lab = self.lab
         self.events_before = lab.core_events()
         self.serial_before = lab.serial()
-        released_before, frames = lab.edge_released(), lab.edge_frames()
+        released_before = lab.edge_released()
         released_at = None
         for index in range(CLIENTS):
             if index == 0:
                 self.timeline.mark(f"first query for www.{self.loud}")
             self.expect(f"www.{self.loud}", client(index), NOERROR)
+            self.frames += 1
             if released_at is None:
-                frames += 1
-                want = frames
+                want = self.frames
+                self.frames += lab.fill_up()
                 wait_for("the edge counts the frame", lambda want=want: lab.edge_frames() >= want, 20, 0.002,
                          lab.processes.check)
                 if lab.edge_released() > released_before:
