@@ -1,19 +1,19 @@
 """What unbound and BIND really send is decoded and counted by the edge. TAPIR_BIN: folder with the programs.
 
-Each resolver answers queries from 60 client addresses while fstrm_capture listens; the capture then goes
+Each resolver answers queries from 60 client addresses while a Frame Streams listener records; the capture then goes
 through the edge's offline twin, whose report must account for every frame.
 """
 
 import json
 import os
 import pathlib
-import signal
 import subprocess
 import tempfile
 import unittest
 
 import resolver
 from dns import NOERROR, ask
+from frames import Recorder
 from processes import Processes, distribution_binary, free_ports, wait_for
 
 BIN = pathlib.Path(os.environ["TAPIR_BIN"])
@@ -43,20 +43,24 @@ class Resolvers(unittest.TestCase):
         self.capture = self.folder / "capture.fstrm"
 
     def record(self, name, start):
+        recorder = Recorder(self.socket, self.capture)
+        recorder.start()
         with Processes(self.folder) as processes:
-            processes.start("fstrm_capture", ["fstrm_capture", "-t", "protobuf:dnstap.Dnstap", "-u", self.socket,
-                                              "-w", self.capture])
-            wait_for("fstrm_capture listens", self.socket.exists, 20, still_runs=processes.check)
-            self.socket.chmod(0o666)
             resolver.start_authority(processes, self.folder, self.upstream)
             start(processes)
+
+            def connected():
+                ask(("127.0.0.1", self.port), "ready.se", timeout_s=0.4, attempt_s=0.2)
+                return recorder.count > 0
+
+            wait_for("the first frame", connected, 20, 0.05, processes.check)
             for index in range(CLIENTS):
                 answer = ask(("127.0.0.1", self.port), f"www.{name}.se", source=client(index))
                 self.assertIsNotNone(answer)
                 self.assertEqual(answer.rcode, NOERROR)
-            # Stopped, the resolver sends what it holds; the capture ends on its side afterwards.
-            processes.stop(name)
-            processes.stop("fstrm_capture", signal.SIGINT)
+            # unbound holds frames back for up to a second.
+            wait_for("all frames", lambda: recorder.frames_with(name) >= CLIENTS, 20, 0.05, processes.check)
+        recorder.finish()
 
     def process(self):
         out = self.folder / "out"
