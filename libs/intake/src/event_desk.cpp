@@ -81,6 +81,7 @@ Result<EventDesk::Counts, Refusal> EventDesk::take(const net::HttpRequest& reque
                             .reason = "unknown_key",
                             .detail = "no key is known of the name in the certificate"});
     }
+    TRY(check_profile(request, settings_.accept_compatible));
     const auto texts = jose::split_batch(as_text(request.body));
     if (!texts) {
         return fail(Refusal{.status = 400,

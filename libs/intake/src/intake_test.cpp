@@ -153,7 +153,6 @@ TEST_F(IntakeTest, LosesNoGoodEventToABadOne) {
 }
 
 TEST_F(IntakeTest, RefusesBatchesAsAWholeWithAReason) {
-    auto wrong_type = batch({});
     auto request = signed_request(edge, bench.clock.now(), "/api/v1/event/new_qname",
                                   "application/json", "[]");
     EXPECT_EQ(bench.intake->events(request).status, 415);
@@ -268,9 +267,13 @@ TEST_F(IntakeTest, SaysWhenThereIsNoSpaceAndGoesOn) {
 TEST_F(IntakeTest, RefusesTheCompatibleProfileUnlessItIsWanted) {
     auto request = upload("x");
     request.fields.add("Tapir-Profile", "compatible");
+    auto events = batch({jws(edge, "a.example.")});
+    events.fields.add("Tapir-Profile", "compatible");
     EXPECT_EQ(bench.intake->aggregate(request).status, 403);
+    EXPECT_EQ(bench.intake->events(events).status, 403);
     bench.settings.accept_compatible = true;
     bench.restart();
+    EXPECT_EQ(bench.intake->events(events).status, 202);
     EXPECT_EQ(bench.intake->aggregate(request).status, 201);
 }
 

@@ -48,6 +48,15 @@ Result<std::string, Refusal> signer_of(const net::HttpRequest& request, const jo
     return verified->kid;
 }
 
+Result<void, Refusal> check_profile(const net::HttpRequest& request, bool accept_compatible) {
+    if (request.fields.find("Tapir-Profile") == "compatible" && !accept_compatible) {
+        return fail(Refusal{.status = 403,
+                            .reason = "compatible_profile",
+                            .detail = "this core takes nothing of the profile 'compatible'"});
+    }
+    return {};
+}
+
 Result<std::optional<std::string>, Refusal> single_field(const net::HttpRequest& request,
                                                          std::string_view name) {
     const auto values = request.fields.all(name);

@@ -21,6 +21,10 @@ int status_of(jose::HttpSignatureError error);
 Result<std::string, Refusal> signer_of(const net::HttpRequest& request, const jose::KeySet& keys,
                                        UtcTime now, bool certificates);
 
+// Release rule R9: success unless the request says that it is of the profile `compatible`, and
+// that is not wanted here.
+Result<void, Refusal> check_profile(const net::HttpRequest& request, bool accept_compatible);
+
 // The one field of that name; nothing if there is none. Two are a refusal: which of them counts?
 Result<std::optional<std::string>, Refusal> single_field(const net::HttpRequest& request,
                                                          std::string_view name);

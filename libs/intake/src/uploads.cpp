@@ -109,12 +109,7 @@ Result<Journal::Added, Refusal> Uploads::take(const net::HttpRequest& request) {
     const UtcTime now = parts_.clock.now();
     const auto keys = parts_.keys.current();
     const std::string edge = TRY(signer_of(request, *keys, now, settings_.certificates));
-    const bool is_compatible = request.fields.find("Tapir-Profile") == "compatible";
-    if (is_compatible && !settings_.accept_compatible) {
-        return fail(Refusal{.status = 403,
-                            .reason = "compatible_profile",
-                            .detail = "this core takes nothing of the profile 'compatible'"});
-    }
+    TRY(check_profile(request, settings_.accept_compatible));
     if (!says(needed.length, request.body.size())) {
         return fail(Refusal{.status = 400,
                             .reason = "content_length",

@@ -4,6 +4,7 @@
 #include <array>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include <boost/asio/post.hpp>
 #include <boost/asio/ssl/error.hpp>
@@ -379,7 +380,9 @@ private:
         header_ = header_of(response_, !is_finishing_, false);
         shared_.counters.response(response_.status).add();
         lowest().expires_after(shared_.settings.body_time_max);
-        const std::array<asio::const_buffer, 2> parts{
+        // Not an array of two: Asio keeps its first part when that is written, with size 0, and
+        // Beast's ssl_stream (1.81) then takes the whole for empty.
+        const std::vector<asio::const_buffer> parts{
             asio::buffer(header_), asio::buffer(response_.body.data(), response_.body.size())};
         asio::async_write(stream_, parts, on(&Connection::answer_sent));
     }

@@ -40,9 +40,8 @@ struct SipState {
 
 // Which of the keys is whose.
 constexpr std::size_t pending_key = 0;
-constexpr std::size_t entry_key = 1;
-constexpr std::size_t draw_key = 2;
-constexpr std::size_t identity_offset = 48;
+constexpr std::size_t draw_key = 1;
+constexpr std::size_t identity_offset = 32;
 
 }  // namespace
 
@@ -101,8 +100,8 @@ void GateKey::wipe() {
     }
 }
 
-Fingerprint GateKey::fingerprint(NameKind kind, std::string_view name) const {
-    const Half& key = keys_.at(kind == NameKind::pending ? pending_key : entry_key);
+Fingerprint GateKey::fingerprint(std::string_view name) const {
+    const Half& key = keys_.at(pending_key);
     const std::uint64_t hash = siphash_2_4(key[0], key[1], as_bytes(name));
     return Fingerprint{hash == 0 ? 1 : hash};
 }

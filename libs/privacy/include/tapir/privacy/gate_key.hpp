@@ -3,7 +3,7 @@
 //     std::array<std::byte, gate_key_size> octets;
 //     day_key.derive("gate", octets);                      // in the edge; wipe `octets` after
 //     const GateKey key(octets);
-//     key.fingerprint(NameKind::pending, "example.com.");   // what pending tables hold
+//     key.fingerprint("example.com.");                      // what pending tables hold
 //     key.draw(Product::histogram, "example.com.");         // uniform bits for draw_threshold()
 //
 // A keyed hash (SipHash-2-4, Aumasson and Bernstein 2012: a pseudorandom function for short
@@ -24,10 +24,7 @@
 
 namespace tapir::privacy {
 
-inline constexpr std::size_t gate_key_size = 80;  // octets: three keys of 128 bits, one of 256
-
-// What a fingerprint is for. The same name has unrelated fingerprints for different purposes.
-enum class NameKind : std::uint8_t { pending, list_entry };
+inline constexpr std::size_t gate_key_size = 64;  // octets: two keys of 128 bits, one of 256
 
 class GateKey {
 public:
@@ -39,7 +36,7 @@ public:
     ~GateKey();
 
     // Of the name's text in lower case. Never 0.
-    Fingerprint fingerprint(NameKind kind, std::string_view name) const;
+    Fingerprint fingerprint(std::string_view name) const;
     // 64 uniform bits that belong to this name, product and day.
     std::uint64_t draw(Product product, std::string_view name) const;
     // The UUID of an event with this content, today.
@@ -51,7 +48,7 @@ private:
     using Half = std::array<std::uint64_t, 2>;
     void wipe();
 
-    std::array<Half, 3> keys_{};
+    std::array<Half, 2> keys_{};
     crypto::Secret identity_;
 };
 
