@@ -31,8 +31,9 @@ public:
     static Result<std::unique_ptr<EdgeLedger>> open(world::Files& files, std::string directory,
                                                     const jose::PrivateJwk& key);
 
-    // The leaf becomes number `index`, which is size(). Its openings go to openings.jsonl beside the
-    // log, first. After an error the log is as it was, or has the leaf; the same call finds out.
+    // The leaf becomes number `index`, which is size(). Its openings go to openings.jsonl beside
+    // the log, first. After an error the log is as it was, or has the leaf; the same call finds
+    // out.
     Result<void> append(std::uint64_t index, const Bytes& leaf, std::string_view openings);
     Result<ledger::Leaf> leaf(std::uint64_t index) const;
     // The octets of a leaf, as they are in the log.

@@ -46,8 +46,7 @@ TEST(GateKey, KeepsItsPurposesApart) {
 TEST(GateKey, OfAnotherDaySaysSomethingElse) {
     const GateKey today(octets(1));
     const GateKey tomorrow(octets(2));
-    EXPECT_NE(today.fingerprint("example.com."),
-              tomorrow.fingerprint("example.com."));
+    EXPECT_NE(today.fingerprint("example.com."), tomorrow.fingerprint("example.com."));
     EXPECT_NE(today.draw(Product::histogram, "a."), tomorrow.draw(Product::histogram, "a."));
     EXPECT_NE(today.message_id("x"), tomorrow.message_id("x"));
 }

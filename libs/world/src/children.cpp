@@ -12,8 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "tapir/world/system_error.hpp"
 #include "tapir/world/process.hpp"
+#include "tapir/world/system_error.hpp"
 
 namespace tapir::world {
 

@@ -2,8 +2,8 @@
 
 #include <fmt/format.h>
 
-#include "tapir/world/system_error.hpp"
 #include "tapir/world/files.hpp"
+#include "tapir/world/system_error.hpp"
 
 namespace tapir::world {
 
