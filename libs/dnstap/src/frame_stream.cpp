@@ -13,6 +13,10 @@ std::uint32_t u32_at(ByteView octets, std::size_t position) {
     return ByteReader(octets.subspan(position)).u32();
 }
 
+bool is_stop(ByteView control) {
+    return u32_at(control, 0) == static_cast<std::uint32_t>(ControlType::stop);
+}
+
 }  // namespace
 
 FrameStreamServer::FrameStreamServer(std::size_t buffer_size)
@@ -110,8 +114,7 @@ bool FrameStreamServer::take_control() {
 }
 
 void FrameStreamServer::handle_control(ByteView body) {
-    if (state_ == StreamState::data && body.size() >= sizeof(std::uint32_t) &&
-        u32_at(body, 0) != static_cast<std::uint32_t>(ControlType::stop)) {
+    if (state_ == StreamState::data && !is_stop(body)) {
         ++controls_skipped_;  // after START only STOP acts, whatever else a peer may invent
         return;
     }
@@ -271,12 +274,12 @@ std::optional<ByteView> FstrmReader::next() {
 }
 
 void FstrmReader::take_control(ByteView body) {
+    if (state_ == StreamState::data && !is_stop(body)) {
+        return;  // as on a socket
+    }
     const auto control = parse_control(body);
-    if (state_ == StreamState::data) {
-        // As on a socket: after START only STOP acts.
-        if (control && control->type == ControlType::stop) {
-            state_ = StreamState::stopped;
-        }
+    if (control && state_ == StreamState::data) {
+        state_ = StreamState::stopped;
         return;
     }
     if (!control) {

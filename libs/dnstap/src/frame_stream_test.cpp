@@ -234,6 +234,9 @@ TEST(FstrmReader, TellsHowAFileEnds) {
     EXPECT_EQ(end(to_bytes("no such file at all")), StreamState::failed);
     EXPECT_EQ(end(control(ControlType::start, {"x"})), StreamState::failed);
     EXPECT_EQ(end({}), StreamState::cut_off);
+    Bytes bad_stop = control(ControlType::stop, {"x"});
+    bad_stop[15] = std::byte{2};
+    EXPECT_EQ(end(start + bad_stop + a_frame("x")), StreamState::failed);
 }
 
 RC_GTEST_PROP(FrameStream, ReadsWhatItWroteHoweverItIsCut, ()) {
