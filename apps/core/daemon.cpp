@@ -188,6 +188,27 @@ private:
     std::thread thread_;  // last: it uses the flag
 };
 
+void serve_until_stopped(world::Stop& stop, const Settings& settings, Ports& ports,
+                         net::HttpServer& server, const Log& log) {
+    for (;;) {
+        const auto event = stop.wait_for(settings.duration("keys.refresh"));
+        if (event == world::Stop::Event::stop) {
+            return;
+        }
+        if (const auto read = ports.keys->refresh(); !read) {
+            log.error("keys", "the folder of keys cannot be read; the old ones stay",
+                      {{"reason", read.error().what()}});
+        }
+        if (event == world::Stop::Event::reload) {
+            if (const auto reloaded = server.reload_certificates(); !reloaded) {
+                log.error("core", "the certificates cannot be read; the old ones stay",
+                          {{"reason", reloaded.error().what()}});
+            }
+            log.info("core", "reloaded");
+        }
+    }
+}
+
 }  // namespace
 
 Result<void> run(const Settings& settings, const Log& log) {
@@ -234,22 +255,7 @@ Result<void> run(const Settings& settings, const Log& log) {
         });
         log.info("core", "started",
                  {{"listen", settings.string("listen")}, {"edges", ports.keys->current()->size()}});
-        for (auto event = stop->wait_for(settings.duration("keys.refresh"));
-             event != world::Stop::Event::stop;
-             event = stop->wait_for(settings.duration("keys.refresh"))) {
-            if (const auto read = ports.keys->refresh(); !read) {
-                log.error("keys", "the folder of keys cannot be read; the old ones stay",
-                          {{"reason", read.error().what()}});
-            }
-            if (event == world::Stop::Event::reload) {
-                const auto reloaded = server->reload_certificates();
-                if (!reloaded) {
-                    log.error("core", "the certificates cannot be read; the old ones stay",
-                              {{"reason", reloaded.error().what()}});
-                }
-                log.info("core", "reloaded");
-            }
-        }
+        serve_until_stopped(*stop, settings, ports, *server, log);
         log.info("core", "stopping");
         server->stop();
         for (Worker* worker : {&sealer, &publisher, &analyst, &feeder}) {

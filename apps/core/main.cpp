@@ -1,5 +1,6 @@
 // tapir-core: takes what edges send, analyses it, and says what it sees.
 #include <cstdio>
+#include <exception>
 #include <string>
 #include <vector>
 
@@ -37,20 +38,15 @@ tapir::Result<void> run(const std::string& file, const std::vector<std::string>&
     return tapir::core::run(settings, log);
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-    if (tapir::lake::is_child(argc, argv)) {
-        return tapir::lake::child_main(argc, argv);
-    }
+int work(int argc, char** argv) {
     CLI::App app("Takes what edges send, analyses it, and says what it sees.", "tapir-core");
     app.set_version_flag("--version", "tapir-core " TAPIR_VERSION);
     app.require_subcommand(1);
     std::string file;
     std::vector<std::string> overrides;
-    auto* work = app.add_subcommand("run", "Run until SIGTERM.");
-    work->add_option("--config", file, "Settings file (TOML).")->required();
-    work->add_option("--set", overrides, "KEY=VALUE instead of what the file says.")
+    auto* run_daemon = app.add_subcommand("run", "Run until SIGTERM.");
+    run_daemon->add_option("--config", file, "Settings file (TOML).")->required();
+    run_daemon->add_option("--set", overrides, "KEY=VALUE instead of what the file says.")
         ->take_all()
         ->allow_extra_args(false);
     auto* help = app.add_subcommand("help-settings", "Print all settings.");
@@ -69,4 +65,18 @@ int main(int argc, char** argv) {
         return 1;
     }
     return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    if (tapir::lake::is_child(argc, argv)) {
+        return tapir::lake::child_main(argc, argv);
+    }
+    try {
+        return work(argc, argv);
+    } catch (const std::exception& error) {  // of the command line's library
+        std::fprintf(stderr, "tapir-core: %s\n", error.what());
+        return 1;
+    }
 }

@@ -22,7 +22,7 @@ struct LeafContext {
     privacy::Profile profile = privacy::Profile::standard;
     bool single_site = false;
     std::string version;   // of the software
-    std::string settings;  // canonical text; only a commitment goes into the leaf
+    std::string settings;  // that shape what leaves; only a commitment goes into the leaf
     std::string lists;     // digests of the lists' files, one a line; likewise
 };
 

@@ -1,5 +1,6 @@
 #include "edge_ledger.hpp"
 
+#include <algorithm>
 #include <span>
 #include <utility>
 
@@ -45,7 +46,28 @@ Result<void> EdgeLedger::reopen() {
     if (log.error().code() != Code::not_found) {
         return fail(std::move(log).error().at(directory_));
     }
+    TRY(expect_new());
     log_.emplace(origin);
+    return {};
+}
+
+// A log without checkpoint is a new one, or one whose first checkpoint a crash prevented. If more
+// than its first leaf is there the checkpoint was lost, and to begin anew would show two histories.
+Result<void> EdgeLedger::expect_new() const {
+    const std::string tiles = directory_ + "/" + std::string(ledger::entries_path(0, 1));
+    const std::string partial = tiles.substr(0, tiles.rfind('/'));  // …/tile/entries/000.p
+    const auto found = files_.list(partial);
+    const bool is_more =
+        files_.exists(partial.substr(0, partial.rfind('.'))) ||
+        (found && std::ranges::any_of(*found, [](const world::DirectoryEntry& e) {
+             return e.name != "1" && e.name.find_first_not_of("0123456789") == std::string::npos;
+         }));
+    if (is_more) {
+        return fail(Code::corrupt, fmt::format("{}: expected a checkpoint beside the tiles; "
+                                               "restore it, or move the folder away to begin a "
+                                               "new log",
+                                               directory_));
+    }
     return {};
 }
 

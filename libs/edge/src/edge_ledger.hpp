@@ -47,6 +47,7 @@ public:
 
 private:
     Result<void> reopen();
+    Result<void> expect_new() const;
     Result<void> write_verifier();
     Result<void> write(const ledger::LogStep& step);
     Result<Bytes> leaf_octets_locked(std::uint64_t index) const;

@@ -25,6 +25,23 @@ Error at_setting(const text::Settings& settings, std::string_view key, Error err
     }
 }
 
+// The settings that shape what leaves, of all that are in force. Where files lie and how many
+// threads work makes no difference; what is in the lists is committed to by itself.
+std::string shaping(std::string_view canonical) {
+    std::string kept;
+    while (!canonical.empty()) {
+        const std::size_t end = std::min(canonical.find('\n'), canonical.size() - 1) + 1;
+        const std::string_view line = canonical.substr(0, end);
+        const bool is_kept = line.starts_with("client_networks") ||
+                             line.starts_with("histogram.") ||
+                             line.starts_with("release.batch_s") ||
+                             line.starts_with("release.profile") || line.starts_with("single_site");
+        kept += is_kept ? line : std::string_view();
+        canonical.remove_prefix(end);
+    }
+    return kept;
+}
+
 Result<names::NameIndex> names_at(world::Files& files, const text::Settings& settings,
                                   std::string_view key, std::string_view kind,
                                   std::vector<ListFile>& report) {
@@ -94,7 +111,7 @@ LeafContext leaf_context(const text::Settings& settings, privacy::Profile profil
     context.profile = profile;
     context.single_site = settings.boolean("single_site");
     context.version = std::move(version);
-    context.settings = settings.to_canonical();
+    context.settings = shaping(settings.to_canonical());
     for (const ListFile& file : lists.files) {
         context.lists += fmt::format("{} {}\n", file.kind, file.sha256);
     }

@@ -22,7 +22,7 @@ inline jose::PrivateJwk test_key(const std::string& kid, int seed) {
 inline net::HttpRequest signed_request(const jose::PrivateJwk& key, UtcTime created,
                                        const std::string& path, std::string_view type,
                                        std::string_view body,
-                                       std::vector<net::HttpField> more = {}) {
+                                       const std::vector<net::HttpField>& more = {}) {
     net::HttpRequest request;
     request.method = "POST";
     net::set_target(request, path);

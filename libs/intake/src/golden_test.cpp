@@ -80,7 +80,7 @@ std::vector<Exchange> recorded() {
         net::HttpFields answered;
         std::string answer = read_file(folder + exchange.name + ".response");
         exchange.status = std::stoi(take_head(answer, answered).substr(9, 3));
-        exchange.at = http_date(answered.find("date").value());
+        exchange.at = http_date(answered.find("date").value_or(""));
         all.push_back(std::move(exchange));
     }
     return all;

@@ -28,6 +28,7 @@ struct Intake::Impl {
           publish_waiter(parts.clock) {}
 
     bool seal_one(const std::string& id);
+    bool admit(const std::string& id, ByteView payload, const lake::UploadInfo& info);
     void settle(const std::string& id, AggregateState state, std::string_view detail);
     void quarantine(const std::string& id, std::string_view reason, std::string_view detail);
     void count_rows(const lake::Rows& rows);
@@ -145,45 +146,55 @@ void Intake::Impl::quarantine(const std::string& id, std::string_view reason,
 // False if it has to be tried again.
 bool Intake::Impl::seal_one(const std::string& id) {
     const auto metadata = journal.metadata(id);
-    const auto payload = journal.payload(id);
-    if (!metadata || !*metadata || (!payload && payload.error().code() != Code::not_found)) {
-        trouble("lake", metadata ? Error(Code::corrupt, "an aggregate without metadata or payload")
-                                 : metadata.error());
+    if (!metadata) {
+        trouble("lake", metadata.error());
         return false;
     }
-    const text::Json& json = **metadata;
-    const std::string type = json.string("aggregate_type").value_or("");
-    const auto start = UtcTime::parse(json.string("aggregate_interval_start").value_or(""));
-    if (!payload) {
+    const text::Json json = metadata->value_or(text::Json());
+    const auto payload = journal.payload(id);
+    if (!payload && payload.error().code() == Code::not_found) {
         // Removed or moved before a crash could be recorded: the rest of settle() is left to do.
         settle(id, AggregateState::sealed, "");
         return true;
     }
-    if (type != "histogram") {
-        type == "test" ? settle(id, AggregateState::sealed, "")
-                       : quarantine(id, "no_reader", "nothing reads aggregates of this type yet");
-        return true;
-    }
-    if (!start) {
-        quarantine(id, "no_interval", "a histogram without an interval");
-        return true;
-    }
-    const auto verdict = parts.lake.admit(
-        *payload, {.edge = json.string("creator").value_or(""),
-                   .start = *start,
-                   .length_s = json.integer("aggregate_interval_duration").value_or(0),
-                   .digest = json.string("content_sha256").value_or("")});
-    if (!verdict && verdict.error().code() == Code::invalid) {
-        quarantine(id, "bad_interval", verdict.error().what());
-    } else if (!verdict) {
-        trouble("lake", verdict.error());
+    if (!payload) {
+        trouble("lake", payload.error());
         return false;
-    } else if (verdict->refusal) {
-        quarantine(id, lake::to_string(*verdict->refusal), verdict->detail);
-    } else {
-        count_rows(verdict->rows);
-        settle(id, AggregateState::sealed, verdict->path);
     }
+    const std::string type = json.string("aggregate_type").value_or("");
+    const auto start = UtcTime::parse(json.string("aggregate_interval_start").value_or(""));
+    if (type == "test") {
+        settle(id, AggregateState::sealed, "");
+    } else if (type != "histogram") {
+        quarantine(id, "no_reader", "nothing reads aggregates of this type yet");
+    } else if (!start) {
+        quarantine(id, "no_interval", "a histogram without an interval");
+    } else {
+        return admit(id, *payload,
+                     {.edge = json.string("creator").value_or(""),
+                      .start = *start,
+                      .length_s = json.integer("aggregate_interval_duration").value_or(0),
+                      .digest = json.string("content_sha256").value_or("")});
+    }
+    return true;
+}
+
+bool Intake::Impl::admit(const std::string& id, ByteView payload, const lake::UploadInfo& info) {
+    const auto verdict = parts.lake.admit(payload, info);
+    if (!verdict) {
+        if (verdict.error().code() != Code::invalid) {
+            trouble("lake", verdict.error());
+            return false;
+        }
+        quarantine(id, "bad_interval", verdict.error().what());
+        return true;
+    }
+    if (const auto refusal = verdict->refusal) {
+        quarantine(id, lake::to_string(*refusal), verdict->detail);
+        return true;
+    }
+    count_rows(verdict->rows);
+    settle(id, AggregateState::sealed, verdict->path);
     return true;
 }
 

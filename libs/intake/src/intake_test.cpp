@@ -152,6 +152,20 @@ TEST_F(IntakeTest, LosesNoGoodEventToABadOne) {
     EXPECT_THAT(published(), ElementsAre("a.example.", "g.example."));
 }
 
+TEST_F(IntakeTest, TakesNoEventFromTheEndsOfTime) {
+    std::vector<std::string> messages;
+    for (const char* year : {"1678", "1900", "2261"}) {
+        messages.push_back(*jose::sign_jws(
+            edge, as_bytes(fmt::format(R"({{"type":"new_qname","version":0,"qname":"a.example.",)"
+                                       R"("timestamp":"{}-06-01T00:00:00Z"}})",
+                                       year))));
+    }
+    const auto answer = bench.intake->events(batch(messages));
+    EXPECT_EQ(answer.status, 400);
+    EXPECT_EQ(bench.events(R"(outcome="rejected",reason="too_old")"), 2);
+    EXPECT_EQ(bench.events(R"(outcome="rejected",reason="in_future")"), 1);
+}
+
 TEST_F(IntakeTest, RefusesBatchesAsAWholeWithAReason) {
     auto request = signed_request(edge, bench.clock.now(), "/api/v1/event/new_qname",
                                   "application/json", "[]");

@@ -32,8 +32,8 @@
 
 namespace tapir::intake {
 
-inline constexpr std::int64_t event_memory_s = 8 * 86'400;  // longer than an edge's outbox: 7 days
-inline constexpr std::size_t quarantine_files_max = 100;    // the oldest go first
+inline constexpr std::int64_t event_memory_s = 8L * 86'400;  // longer than an edge's outbox: 7 days
+inline constexpr std::size_t quarantine_files_max = 100;     // the oldest go first
 
 struct Aggregate {
     std::string edge;

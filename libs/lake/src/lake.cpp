@@ -10,7 +10,7 @@ namespace tapir::lake {
 
 namespace {
 
-constexpr std::int64_t length_s_max = 366 * 86'400;
+constexpr std::int64_t length_s_max = 366L * 86'400;
 constexpr std::size_t digest_size = 64;
 constexpr std::size_t digest_prefix_size = 16;
 

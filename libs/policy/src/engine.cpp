@@ -319,7 +319,7 @@ bool Engine::commit(UtcTime now) {
     if (!is_dirty()) {
         return false;
     }
-    rpz::Delta delta = self.evaluate();
+    const rpz::Delta delta = self.evaluate();
     store::Batch batch;
     std::uint64_t next_step = self.next_step;
     std::shared_ptr<const rpz::Snapshot> next = self.current;

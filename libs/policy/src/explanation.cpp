@@ -44,7 +44,7 @@ void add_words(Json& sources, std::set<std::string>& said,
         }
         Json source =
             Json::object({{"kind", word.kind}, {"source", word.source}, {"entry", word.entry}});
-        if (word.expires) {
+        if (word.expires && word.time_added) {
             source.set("tags", tags_json(word.tags));
             source.set("tag_mask", word.tags);
             source.set("time_added", word.time_added->to_string());

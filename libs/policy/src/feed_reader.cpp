@@ -112,7 +112,7 @@ Result<void> FeedReader::follow() {
         connected.set(1);
         parts_.log.info(part, "following the core", {{"url", parts_.url}, {"last_id", last_id_}});
     };
-    const auto ended = parts_.client.subscribe(call, cancel_, on_event, {}, on_open);
+    auto ended = parts_.client.subscribe(call, cancel_, on_event, {}, on_open);
     connected.set(0);
     // After a snapshot that failed the stream was of no use: begin again.
     TRY(snapshot_result);

@@ -216,6 +216,7 @@ void Zone::append_blocks(Blocks& out, std::vector<Record> records) {
         before = std::move(out.back());
         out.pop_back();
         std::vector<Record> joined;
+        joined.reserve(before->size() + records.size());
         for (std::size_t i = 0; i < before->size(); ++i) {
             joined.push_back(before->record(i));
         }

@@ -70,11 +70,21 @@ Result<void> MemoryFiles::may_change(const std::string& path, std::uint64_t more
         (parent == nodes_.end() || !parent->second.is_directory)) {
         return fail_errno(path, parent == nodes_.end() ? ENOENT : ENOTDIR);
     }
-    std::uint64_t used = more;
+    return more > 0 && used_locked() + more > capacity_ ? Result<void>(fail_errno(path, ENOSPC))
+                                                        : Result<void>();
+}
+
+std::uint64_t MemoryFiles::used() const {
+    const std::lock_guard lock(mutex_);
+    return used_locked();
+}
+
+std::uint64_t MemoryFiles::used_locked() const {
+    std::uint64_t used = 0;
     for (const auto& [name, node] : nodes_) {
         used += node.content.size();
     }
-    return used > capacity_ && more > 0 ? Result<void>(fail_errno(path, ENOSPC)) : Result<void>();
+    return used;
 }
 
 Result<Bytes> MemoryFiles::read(const std::string& path, std::size_t size_max) {

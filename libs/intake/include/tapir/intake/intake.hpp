@@ -44,10 +44,10 @@ namespace tapir::intake {
 
 inline constexpr std::string_view events_subject = "events.new_qname";
 inline constexpr std::string_view events_done_subject = "events.done";
-inline constexpr std::size_t body_size_max = 64U << 20U;     // octets of a request
-inline constexpr std::int64_t event_age_s_max = 7 * 86'400;  // an edge's outbox keeps so long
-inline constexpr std::int64_t event_ahead_s_max = 3600;      // how far an event may lie ahead
-inline constexpr std::size_t rejected_listed_max = 1000;     // in one answer
+inline constexpr std::size_t body_size_max = 64U << 20U;      // octets of a request
+inline constexpr std::int64_t event_age_s_max = 7L * 86'400;  // an edge's outbox keeps so long
+inline constexpr std::int64_t event_ahead_s_max = 3600;       // how far an event may lie ahead
+inline constexpr std::size_t rejected_listed_max = 1000;      // in one answer
 
 struct IntakeSettings {
     std::string directory;           // for payloads

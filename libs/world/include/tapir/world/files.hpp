@@ -113,6 +113,8 @@ public:
     // What every change answers from now on, instead of doing it; nothing ends it.
     void fail_changes(std::optional<Error> error);
     void set_capacity(std::uint64_t capacity);
+    // Octets in all files together.
+    std::uint64_t used() const;
     void set_mode(const std::string& path, FileMode mode);
 
     Result<Bytes> read(const std::string& path, std::size_t size_max) override;
@@ -139,6 +141,7 @@ private:
         bool is_directory = false;
     };
     Result<void> may_change(const std::string& path, std::uint64_t more) const;
+    std::uint64_t used_locked() const;
 
     mutable std::mutex mutex_;
     std::map<std::string, Node> nodes_;  // by normalised path

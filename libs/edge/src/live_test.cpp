@@ -1,0 +1,424 @@
+// What the daemon does besides: sockets, uploads, keys, consent, and wrong input.
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "data_clock.hpp"
+#include "input.hpp"
+#include "live_keys.hpp"
+#include "metrics.hpp"
+#include "outlet.hpp"
+#include "setup.hpp"
+#include "tapir/edge/edge.hpp"
+#include "tapir/jose/http_signature.hpp"
+#include "tapir/net/http_server.hpp"
+#include "tapir/net/stream.hpp"
+#include "tapir/world/chance.hpp"
+#include "testing_frames.hpp"
+#include "testing_tools.hpp"
+
+namespace tapir::edge {
+namespace {
+
+using namespace std::chrono_literals;
+using namespace testing;
+
+template <class Condition>
+void wait_until(const Condition& condition) {
+    const auto deadline = std::chrono::steady_clock::now() + 20s;
+    std::mutex mutex;
+    std::condition_variable never;
+    std::unique_lock lock(mutex);
+    while (!condition() && std::chrono::steady_clock::now() < deadline) {
+        never.wait_for(lock, 1ms);
+    }
+    EXPECT_TRUE(condition());
+}
+
+TEST(DataClock, PlacesFramesInTheirMinutes) {
+    DataClock clock;
+    const auto at = [](std::int64_t s) { return UtcTime::from_seconds(s); };
+    EXPECT_EQ(clock.place({}).minute, 0) << "nothing is known yet";
+    const Placed first = clock.place(at(t0 + 59));
+    EXPECT_TRUE(first.turned);
+    EXPECT_EQ(first.minute, t0 / 60);
+    EXPECT_FALSE(clock.place(at(t0)).turned);
+    const Placed next = clock.place(at(t0 + 61));
+    EXPECT_TRUE(next.turned);
+    EXPECT_EQ(clock.place(at(t0 + 1)).minute, t0 / 60) << "60 s late";
+    const Placed late = clock.place(at(t0));
+    EXPECT_EQ(late.timing, Timing::late);
+    EXPECT_EQ(late.minute, t0 / 60 + 1);
+    EXPECT_EQ(clock.place({}).minute, t0 / 60 + 1);
+    EXPECT_EQ(clock.bounds()->first, t0 / 60);
+    EXPECT_EQ(clock.bounds()->end, t0 / 60 + 2);
+}
+
+TEST(DataClock, DoesNotGoBackOverMidnight) {
+    DataClock clock;
+    const std::int64_t midnight = 1'790'035'200;
+    clock.place(UtcTime::from_seconds(midnight - 1));
+    clock.place(UtcTime::from_seconds(midnight));
+    EXPECT_EQ(clock.place(UtcTime::from_seconds(midnight - 1)).minute, midnight / 60);
+}
+
+TEST(DataClock, LiveFollowsTheTimeOfDay) {
+    DataClock clock = DataClock::live(UtcTime::from_seconds(t0));
+    EXPECT_EQ(clock.place(UtcTime::from_seconds(t0 + 3600)).timing, Timing::future);
+    EXPECT_EQ(clock.minute(), t0 / 60);
+    EXPECT_FALSE(clock.tick(UtcTime::from_seconds(t0 + 59)));
+    EXPECT_TRUE(clock.tick(UtcTime::from_seconds(t0 + 60)));
+    EXPECT_FALSE(clock.tick(UtcTime::from_seconds(t0))) << "never back";
+    EXPECT_EQ(clock.minute(), t0 / 60 + 1);
+}
+
+TEST(DayKeys, OnlyGoForward) {
+    world::MemoryFiles files;
+    world::SeededChance chance(3);
+    const auto now = UtcTime::from_seconds(t0);
+    const std::int64_t today = t0 / 86'400;
+    auto keys = open_day_keys(files, "/day.key", now, chance);
+    ASSERT_TRUE(keys.has_value());
+    const Bytes first = *files.read("/day.key", 64);
+    auto again = open_day_keys(files, "/day.key", now, chance);
+    EXPECT_EQ(*files.read("/day.key", 64), first) << "the same day, the same key";
+    EXPECT_EQ(again->current()->gate->message_id("x"), keys->current()->gate->message_id("x"));
+    auto later = open_day_keys(files, "/day.key", now + 48h, chance);
+    ASSERT_TRUE(later.has_value());
+    EXPECT_NE(*files.read("/day.key", 64), first) << "overwritten at once";
+    EXPECT_EQ(later->current()->number, today + 2);
+    EXPECT_EQ(keys->enter(today + 2)->gate->message_id("x"),
+              later->current()->gate->message_id("x"));
+    EXPECT_EQ(keys->enter(today)->number, today + 2);
+    EXPECT_FALSE(open_day_keys(files, "/day.key", now, chance).has_value()) << "a day to come";
+}
+
+TEST(Consent, HoldsThirtyDaysFromItsDate) {
+    world::MemoryFiles files;
+    const auto now = *UtcTime::parse("2026-11-24T12:00:00Z");
+    const auto end = [&](const char* text) {
+        EXPECT_TRUE(files.write_atomically("/consent", as_bytes(text)).has_value());
+        return consent_end(files, "/consent", now);
+    };
+    EXPECT_EQ(end("2026-11-24\nby whom, why\n")->to_string(), "2026-12-24T00:00:00Z");
+    EXPECT_LT(*end("2026-10-01"), now);
+    EXPECT_FALSE(end("2026-11-25").has_value());
+    EXPECT_FALSE(end("yes").has_value());
+    EXPECT_FALSE(consent_end(files, "/nowhere", now).has_value());
+}
+
+// Counts frames; nothing leaves.
+class NullSink final : public BatchSink {
+public:
+    void take(ReadyBatch&& /*batch*/) override {}
+};
+
+TEST(Input, SurvivesWhatPeersSend) {
+    const TemporaryFolder folder;
+    std::string lines;
+    const Log log = Log::to_string(lines);
+    Counters counters;
+    EdgeMetrics metrics(counters);
+    world::SystemFiles files;
+    const auto lists = load_lists(files, settings_of({}), privacy::Profile::standard);
+    const auto store = store::open_memory({std::string(seen_family)});
+    Seen seen(*store, log, counters);
+    const auto key = public_test_signing_key();
+    NullSink sink;
+    Collector collector({}, *lists, seen, key, metrics, log, sink);
+    Pipeline pipeline({}, *lists, DayKeys(public_test_day_key()), DataClock(), collector);
+    const auto input = Input::open(folder / "dnstap.sock", pipeline, log, counters);
+    ASSERT_TRUE(input.has_value()) << input.error().what();
+    const auto connect = [&folder] {
+        auto stream = net::connect_stream(*net::Endpoint::parse(folder / "dnstap.sock"), 5'000ms);
+        EXPECT_TRUE(stream.has_value());
+        return std::move(*stream);
+    };
+    const auto frames = [&counters](const std::string& fate, const std::string& reason) {
+        return counters.value("tapir_edge_frames_total{fate=\"" + fate + "\",reason=\"" + reason +
+                              "\"}");
+    };
+    {
+        // Oversized, then a good one, on the same connection, which then ends inside a frame.
+        const auto stream = connect();
+        Bytes octets = to_bytes(fstrm_of({}).substr(0, 42));
+        append_u32(octets, 200'000);
+        octets.resize(octets.size() + 200'000, std::byte{0x55});
+        const Bytes good = frame_of({.name = "www.one.se.", .client = client_of(1)});
+        append_u32(octets, static_cast<std::uint32_t>(good.size()));
+        append(octets, good);
+        append_u32(octets, 1000);
+        append_u8(octets, 1);
+        ASSERT_TRUE(stream->write(octets).has_value());
+        stream->end_writing();
+        wait_until([&] { return frames("pending", "first_client") == 1; });
+    }
+    wait_until([&] {
+        metrics.add(pipeline.take_dispatcher_fates());
+        return frames("frame", "oversized") == 1 && frames("frame", "truncated") == 1;
+    });
+    {
+        // No Frame Streams at all: this connection is closed, others are not.
+        const auto stream = connect();
+        ASSERT_TRUE(stream->write(as_bytes("GET / HTTP/1.1\r\n\r\n")).has_value());
+        wait_until(
+            [&] { return counters.value("tapir_edge_streams_ended_total{how=\"failed\"}") == 1; });
+    }
+    {
+        // Each kind of malformed frame and message.
+        const auto stream = connect();
+        const FrameSpec spec{.name = "www.two.se.", .client = client_of(1)};
+        const Bytes whole = dns_of(spec);
+        const ByteView message(whole);
+        std::vector<Bytes> bad{
+            to_bytes(std::string_view("\xff\xff\xff\xff\xff")),
+            frame_around(spec, message.first(5)), frame_around(spec, message.first(20)),
+            frame_around(spec, message.first(0)), frame_around(spec, message.first(12))};
+        Bytes loop = whole;
+        loop.at(12) = std::byte{0xC0};
+        loop.at(13) = std::byte{0x0C};
+        bad.push_back(frame_around(spec, loop));
+        bad.push_back(frame_of(spec));
+        const std::string file = fstrm_of(bad);
+        ASSERT_TRUE(stream->write(as_bytes(file)).has_value());
+        wait_until([&] { return frames("pending", "first_client") == 2; });
+        EXPECT_EQ(frames("frame", "undecodable"), 1);
+        EXPECT_EQ(frames("dns", "malformed"), 4);
+        EXPECT_EQ(frames("dns", "no_question"), 1);
+    }
+    (*input)->stop();
+    pipeline.finish();
+    EXPECT_NE(lines.find("over the size limit"), std::string::npos);
+    EXPECT_NE(lines.find("ended inside a frame"), std::string::npos);
+    EXPECT_NE(lines.find("does not speak Frame Streams"), std::string::npos);
+}
+
+// A worker that stands still: the dispatcher drops whole batches and counts them.
+class StuckConsumer final : public Consumer {
+public:
+    void on_batch(BatchResult&& /*result*/) override {
+        const std::lock_guard lock(gate);
+        ++batches;
+    }
+    void on_minute_begin(Minute /*minute*/, const std::shared_ptr<const Day>& /*day*/) override {}
+    void on_minute_end(Minute /*minute*/, std::optional<MinuteTable>&& /*table*/) override {}
+    void on_cut(UtcTime /*time*/) override {}
+    std::mutex gate;
+    std::uint64_t batches = 0;
+};
+
+TEST(Pipeline, DropsAndCountsRatherThanWait) {
+    world::SystemFiles files;
+    const auto lists = load_lists(files, settings_of({}), privacy::Profile::standard);
+    StuckConsumer consumer;
+    PipelineSettings settings;
+    settings.drops_when_full = true;
+    Pipeline pipeline(settings, *lists, DayKeys(public_test_day_key()), DataClock(), consumer);
+    const Bytes frame = frame_of({.client = client_of(1)});
+    const std::uint64_t count = 3 * batch_queue_max * batch_frame_count_max;
+    {
+        const std::lock_guard lock(consumer.gate);
+        for (std::uint64_t i = 0; i < count; ++i) {
+            pipeline.add(frame);
+        }
+    }
+    pipeline.finish();
+    const std::uint64_t dropped = pipeline.take_dispatcher_fates().of(Fate::dropped_overload);
+    EXPECT_GT(dropped, 0U);
+    EXPECT_EQ(dropped + consumer.batches * batch_frame_count_max, count);
+}
+
+// The requests as a core sees them.
+TEST(Outlet, SignsWhatItSends) {
+    std::mutex mutex;
+    std::vector<net::HttpRequest> requests;
+    std::atomic<int> status{0};
+    net::HttpRoutes routes;
+    for (const char* path : {"/api/v1/aggregate/histogram", "/api/v1/event/new_qname"}) {
+        net::HttpRoute route;
+        route.method = "POST";
+        route.path = path;
+        route.body_size_max = 1U << 20U;
+        route.handle = [&](const net::HttpRequest& request) {
+            const std::lock_guard lock(mutex);
+            requests.push_back(request);
+            const int usual = request.path.find("event") == std::string::npos ? 201 : 202;
+            return net::HttpResponse::text(status == 0 ? usual : status.load(), "");
+        };
+        routes.add(std::move(route));
+    }
+    const Log log = Log::to_nowhere();
+    Counters counters;
+    net::HttpServerSettings serving;
+    serving.listen = *net::Endpoint::parse("127.0.0.1:0");
+    const auto server = net::HttpServer::start(serving, routes, log, counters);
+    ASSERT_TRUE(server.has_value());
+    const auto key = public_test_signing_key();
+    OutletSettings settings;
+    settings.url = "http://127.0.0.1:" + std::to_string((*server)->port());
+    const auto outlet = Outlet::open(settings, key);
+    ASSERT_TRUE(outlet.has_value());
+
+    const Day day(0, public_test_day_key());
+    const UtcTime minute = UtcTime::from_seconds(t0);
+    const auto events =
+        privacy::release_events(privacy::Profile::standard, {}, minute, *day.gate, key);
+    const auto histogram =
+        privacy::release_histogram({}, {.start = minute, .stop = minute + 60s}, {}, *day.gate);
+    EXPECT_EQ((*outlet)->send(events->payloads.front(), {.created = minute}).sent, Sent::accepted);
+    EXPECT_EQ((*outlet)->send(*histogram->payload, {.created = minute}).sent, Sent::accepted);
+    ASSERT_EQ(requests.size(), 2U);
+    jose::KeySet keys;
+    ASSERT_TRUE(keys.add(key.public_jwk()).has_value());
+    for (const net::HttpRequest& request : requests) {
+        std::vector<jose::FieldView> fields;
+        for (const net::HttpField& field : request.fields) {
+            fields.push_back({field.name, field.value});
+        }
+        auto policy = jose::SignaturePolicy::strict();
+        if (!request.fields.find("aggregate-interval")) {
+            std::erase(policy.covered, "aggregate-interval");  // events have none
+        }
+        const auto verified = jose::verify_request({.method = request.method,
+                                                    .path = request.path,
+                                                    .query = request.query,
+                                                    .fields = fields,
+                                                    .body = request.body},
+                                                   keys, minute, policy);
+        ASSERT_TRUE(verified.has_value()) << jose::to_string(verified.error());
+        EXPECT_EQ(verified->kid, "offline.invalid");
+        EXPECT_EQ(verified->created, minute);
+    }
+    EXPECT_EQ(requests.at(0).fields.find("content-type"), "application/jose+json");
+    EXPECT_EQ(requests.at(1).fields.find("content-type"), "application/vnd.apache.parquet");
+    EXPECT_EQ(requests.at(1).fields.find("aggregate-interval"), "2026-09-21T14:14:00Z/PT1M");
+
+    for (const auto& [code, sent] : {std::pair{401, Sent::denied},
+                                     {503, Sent::busy},
+                                     {429, Sent::busy},
+                                     {400, Sent::refused},
+                                     {200, Sent::refused}}) {
+        status = code;
+        EXPECT_EQ((*outlet)->send(events->payloads.front(), {.created = minute}).sent, sent)
+            << code;
+    }
+    (*server)->stop();
+    EXPECT_EQ((*outlet)->send(events->payloads.front(), {.created = minute}).sent,
+              Sent::unavailable);
+}
+
+// The store of released names fails: an event is sent rather than lost, and the work goes on.
+class BrokenStore final : public store::Store {
+public:
+    Result<std::optional<Bytes>> get(std::string_view /*family*/, ByteView /*key*/) const override {
+        return fail(Code::exhausted, "No space left on device");
+    }
+    Result<std::unique_ptr<store::Cursor>> scan(std::string_view /*family*/, ByteView /*prefix*/,
+                                                ByteView /*from*/) const override {
+        return fail(Code::exhausted, "No space left on device");
+    }
+    std::unique_ptr<store::Reader> snapshot() const override { return nullptr; }
+    Result<void> write(const store::Batch& /*batch*/, store::Durability /*durability*/) override {
+        return fail(Code::exhausted, "No space left on device");
+    }
+};
+
+TEST(Seen, GoesOnWithoutItsStore) {
+    std::string lines;
+    const Log log = Log::to_string(lines);
+    Counters counters;
+    BrokenStore store;
+    Seen seen(store, log, counters);
+    EXPECT_TRUE(seen.add("a.se."));
+    EXPECT_FALSE(seen.add("a.se.")) << "remembered in memory";
+    EXPECT_TRUE(seen.add("b.se."));
+    EXPECT_EQ(counters.value("tapir_edge_store_errors_total"), 2);
+    EXPECT_NE(lines.find("No space left"), std::string::npos);
+}
+
+TEST(Seen, RemembersOverARestart) {
+    const Log log = Log::to_nowhere();
+    Counters counters;
+    const auto store = store::open_memory({std::string(seen_family)});
+    EXPECT_TRUE(Seen(*store, log, counters).add("a.se."));
+    EXPECT_FALSE(Seen(*store, log, counters).add("a.se."));
+}
+
+std::string start_error(const std::vector<std::string>& sets, std::string_view toml = {}) {
+    const TemporaryFolder folder;
+    write_text(folder / "in.fstrm", fstrm_of({}));
+    auto settings = text::Settings::parse(toml, "edge.toml", settings_table(), sets);
+    if (!settings) {
+        return settings.error().what();
+    }
+    world::SystemFiles files;
+    const Log log = Log::to_nowhere();
+    const auto result = process({.captures = {folder / "in.fstrm"},
+                                 .out = folder / "out",
+                                 .single_interval = false,
+                                 .version = "test"},
+                                *settings, files, log);
+    return result ? "no error" : result.error().what();
+}
+
+TEST(Start, NamesWhatIsWrongAndWhere) {
+    EXPECT_THAT(start_error({}, "\n\nno_such = 1\n"), ::testing::HasSubstr("edge.toml:3: no_such"));
+    EXPECT_THAT(start_error({}, "[release]\nprofile = \"loose\"\n"),
+                ::testing::HasSubstr("edge.toml:2: release.profile: expected"));
+    EXPECT_THAT(start_error({}, "[lists]\nwell_known = \"/nowhere\"\n"),
+                ::testing::HasSubstr(
+                    "edge.toml:2: lists.well_known: expected a readable file, got /nowhere"));
+    const TemporaryFolder folder;
+    write_text(folder / "names.txt", "good.se\n" + std::string(70, 'x') + ".se\n");
+    EXPECT_THAT(start_error({"lists.well_known=" + folder / "names.txt"}),
+                ::testing::HasSubstr("names.txt:2: "));
+    write_text(folder / "clients.txt", "10.0.0.0/8\n10.0.0.300\n");
+    EXPECT_THAT(start_error({"lists.ignored_clients=" + folder / "clients.txt"}),
+                ::testing::HasSubstr("clients.txt:2: "));
+    EXPECT_THAT(start_error({"client_networks=10.0.0.0/8,everybody"}),
+                ::testing::HasSubstr("client_networks"));
+    EXPECT_THAT(start_error({"lists.public_suffixes=/nowhere"}),
+                ::testing::HasSubstr("lists.public_suffixes: expected a readable file"));
+    EXPECT_THAT(start_error({"keys.signing=/nowhere"}), ::testing::HasSubstr("keys.signing"));
+    write_text(folder / "day.key", "abc\n");
+    EXPECT_THAT(start_error({"keys.day=" + folder / "day.key"}),
+                ::testing::HasSubstr("keys.day: expected 64 hexadecimal digits"));
+}
+
+TEST(Twin, RefusesAFolderWithOlderResults) {
+    const TemporaryFolder folder;
+    write_text(folder / "in.fstrm", fstrm_of({}));
+    const ProcessOptions options{.captures = {folder / "in.fstrm"},
+                                 .out = folder / "out",
+                                 .single_interval = false,
+                                 .version = "test"};
+    run_twin(options, {});
+    world::SystemFiles files;
+    const Log log = Log::to_nowhere();
+    const auto again = process(options, settings_of({}), files, log);
+    ASSERT_FALSE(again.has_value());
+    EXPECT_EQ(again.error().code(), Code::conflict);
+}
+
+TEST(Twin, RefusesWhatIsNoCapture) {
+    const TemporaryFolder folder;
+    write_text(folder / "in.fstrm", "this is no capture, whatever its name");
+    world::SystemFiles files;
+    const Log log = Log::to_nowhere();
+    const auto result = process({.captures = {folder / "in.fstrm"},
+                                 .out = folder / "out",
+                                 .single_interval = false,
+                                 .version = "test"},
+                                settings_of({}), files, log);
+    EXPECT_THAT(result.error().what(), ::testing::HasSubstr("expected a Frame Streams file"));
+}
+
+}  // namespace
+}  // namespace tapir::edge

@@ -1,0 +1,300 @@
+// What was accepted is kept: outbox, ledger, sender, against a disk that can fail.
+#include "outbox.hpp"
+
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "sender.hpp"
+#include "setup.hpp"
+#include "tapir/world/chance.hpp"
+
+namespace tapir::edge {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr const char* dir = "/state";
+
+// One edge's state on a disk in memory; restart() is what a new process finds.
+struct Bench {
+    world::MemoryFiles files;
+    jose::PrivateJwk key = public_test_signing_key();
+    std::string lines;
+    Log log = Log::to_string(lines);
+    Counters counters;
+    OutboxSettings settings;
+    std::unique_ptr<EdgeLedger> ledger;
+    std::unique_ptr<Outbox> outbox;
+
+    Bench() { restart(); }
+    void restart() {
+        outbox.reset();
+        auto opened = EdgeLedger::open(files, std::string(dir) + "/ledger", key);
+        ASSERT_TRUE(opened.has_value()) << opened.error().what();
+        ledger = std::move(*opened);
+        auto box = Outbox::open(files, dir, *ledger, settings, log, counters);
+        ASSERT_TRUE(box.has_value()) << box.error().what();
+        outbox = std::move(*box);
+    }
+    Result<void> put(std::int64_t minute) {
+        const Day day(0, public_test_day_key());
+        ReadyBatch batch;
+        batch.time = UtcTime::from_seconds(minute * 60);
+        batch.key = day.gate;
+        auto events =
+            privacy::release_events(privacy::Profile::standard, {}, batch.time, *day.gate, key);
+        batch.payloads = std::move(events->payloads);
+        privacy::RowCandidate row;
+        row.entry = "a.se.";
+        row.row.v4client_count = 500;
+        row.v4_networks = 3;
+        auto histogram = privacy::release_histogram(
+            {}, {.start = batch.time, .stop = batch.time + 60s}, {row}, *day.gate);
+        batch.payloads.push_back(std::move(*histogram->payload));
+        return outbox->put(batch, {}, [](std::string_view, std::string_view name) {
+            ledger::Salt salt{};
+            salt.front() = static_cast<std::byte>(name.size());
+            return salt;
+        });
+    }
+    std::int64_t lost(const std::string& reason) const {
+        return counters.value("tapir_edge_batches_lost_total{reason=\"" + reason + "\"}");
+    }
+    void expect_sound() {
+        const ledger::NoteVerifier verifier{.origin = key.kid() + "/ledger",
+                                            .key = key.key().public_key()};
+        const auto report = ledger::verify_log(
+            [this](std::string_view path) {
+                return files.read(std::string(dir) + "/ledger/" + std::string(path), 1U << 24U);
+            },
+            verifier);
+        EXPECT_TRUE(ledger->size() == 0 || report.has_value()) << report.error().what();
+    }
+};
+
+using Indexes = std::vector<std::uint64_t>;
+
+TEST(Outbox, KeepsWhatItAcceptedOverARestart) {
+    Bench bench;
+    for (std::int64_t minute = 1; minute <= 3; ++minute) {
+        ASSERT_TRUE(bench.put(minute).has_value());
+    }
+    bench.outbox->settle(1, Settled::sent);
+    EXPECT_EQ(bench.outbox->unsent(), (Indexes{0, 2}));
+    bench.restart();
+    EXPECT_EQ(bench.outbox->unsent(), (Indexes{0, 2}));
+    const auto batch = bench.outbox->reopen(2);
+    ASSERT_TRUE(batch.has_value()) << batch.error().what();
+    EXPECT_EQ(batch->time, UtcTime::from_seconds(180));
+    EXPECT_EQ(batch->payloads.size(), 2U);
+    bench.expect_sound();
+}
+
+TEST(Outbox, DoesNotOpenWhatWasChanged) {
+    Bench bench;
+    ASSERT_TRUE(bench.put(1).has_value());
+    const std::string path = std::string(dir) + "/batches/0000000000/new_qname.json";
+    Bytes octets = *bench.files.read(path, 1U << 20U);
+    octets.at(1) = std::byte{'x'};
+    ASSERT_TRUE(bench.files.write_atomically(path, octets).has_value());
+    EXPECT_EQ(bench.outbox->reopen(0).error().code(), Code::denied);
+}
+
+// The disk fails at each of the writes of a batch in turn: nothing half-written is ever sent, what
+// was accepted before stays, and the next batch goes on.
+TEST(Outbox, SurvivesAFullDiskAtAnyWrite) {
+    unsigned failures = 0;
+    unsigned successes = 0;
+    for (std::uint64_t room = 0; room < 30'000; room += 300) {
+        Bench bench;
+        ASSERT_TRUE(bench.put(1).has_value());
+        bench.files.set_capacity(bench.files.used() + room);
+        const bool is_put = bench.put(2).has_value();
+        ++(is_put ? successes : failures);
+        EXPECT_EQ(bench.lost("not_written"), is_put ? 0 : 1);
+        if (!is_put) {
+            EXPECT_NE(bench.lines.find("cannot be written and is lost"), std::string::npos);
+        }
+        bench.files.set_capacity(1ULL << 40U);
+        ASSERT_TRUE(bench.put(3).has_value()) << room;
+        bench.restart();
+        for (const std::uint64_t index : bench.outbox->unsent()) {
+            EXPECT_TRUE(bench.outbox->reopen(index).has_value()) << room << " " << index;
+        }
+        EXPECT_EQ(bench.outbox->unsent().size(), is_put ? 3U : 2U) << room;
+        bench.expect_sound();
+    }
+    EXPECT_GT(failures, 20U);
+    EXPECT_GT(successes, 20U);
+}
+
+TEST(Outbox, BringsInTheLeafOfAFolderThatACrashLeft) {
+    Bench bench;
+    ASSERT_TRUE(bench.put(1).has_value());
+    // The crash: the ledger as it was before, the folder there.
+    Bench crashed;
+    for (const char* name : {"leaf.json", "openings.jsonl", "new_qname.json",
+                             "dns_histogram-1970-01-01T00-01-00Z_1970-01-01T00-02-00Z.parquet"}) {
+        const std::string path = std::string(dir) + "/batches/0000000000/" + name;
+        ASSERT_TRUE(crashed.files.make_directories(std::string(dir) + "/batches/0000000000"));
+        ASSERT_TRUE(crashed.files.write_atomically(path, *bench.files.read(path, 1U << 20U)));
+    }
+    crashed.restart();
+    EXPECT_EQ(crashed.ledger->size(), 1U);
+    EXPECT_EQ(crashed.outbox->unsent(), Indexes{0});
+    EXPECT_TRUE(crashed.outbox->reopen(0).has_value());
+    ASSERT_TRUE(crashed.put(2).has_value());
+    EXPECT_EQ(crashed.outbox->unsent(), (Indexes{0, 1}));
+    crashed.expect_sound();
+}
+
+TEST(Ledger, DoesNotBeginAnewWhereACheckpointWasLost) {
+    Bench bench;
+    ASSERT_TRUE(bench.put(1).has_value());
+    ASSERT_TRUE(bench.put(2).has_value());
+    ASSERT_TRUE(bench.files.remove("/state/ledger/checkpoint").has_value());
+    const auto opened = EdgeLedger::open(bench.files, "/state/ledger", bench.key);
+    ASSERT_FALSE(opened.has_value());
+    EXPECT_NE(opened.error().what().find("expected a checkpoint"), std::string::npos);
+}
+
+TEST(Outbox, ForgetsPartsAndKeepsToItsLimits) {
+    Bench bench;
+    bench.settings.size_max = 30'000;
+    bench.restart();
+    ASSERT_TRUE(bench.files.make_directories(std::string(dir) + "/batches/0000000000.part"));
+    bench.restart();
+    EXPECT_FALSE(bench.files.exists(std::string(dir) + "/batches/0000000000.part"));
+    for (std::int64_t minute = 1; minute <= 6; ++minute) {
+        ASSERT_TRUE(bench.put(minute).has_value());
+    }
+    bench.outbox->tidy(UtcTime::from_seconds(400));
+    EXPECT_GT(bench.lost("no_room"), 0);
+    EXPECT_EQ(bench.outbox->unsent().back(), 5U) << "the oldest go first";
+    bench.outbox->settle(5, Settled::sent);
+    bench.outbox->tidy(UtcTime::from_seconds(8 * 86'400));
+    EXPECT_GT(bench.lost("too_old"), 0);
+    EXPECT_TRUE(bench.outbox->unsent().empty());
+    EXPECT_FALSE(bench.files.exists(std::string(dir) + "/batches/0000000005"));
+    bench.restart();
+    EXPECT_TRUE(bench.outbox->unsent().empty());
+}
+
+// Answers what it was told to, then `accepted`.
+class ScriptedOutlet final : public Outlet {
+public:
+    SendOutcome send(const privacy::Released<privacy::Payload>& payload,
+                     const SendOptions& options) override {
+        const std::lock_guard lock(mutex_);
+        Sent answer = Sent::accepted;
+        if (!script.empty()) {
+            answer = script.front();
+            script.pop_front();
+        }
+        calls.push_back(payload.value().name);
+        created.push_back(options.created);
+        return {answer, "scripted"};
+    }
+    void cancel() override {}
+    std::size_t call_count() {
+        const std::lock_guard lock(mutex_);
+        return calls.size();
+    }
+
+    std::deque<Sent> script;
+    std::vector<std::string> calls;
+    std::vector<UtcTime> created;
+
+private:
+    std::mutex mutex_;
+};
+
+template <class Condition>
+void wait_until(const Condition& condition) {
+    const auto deadline = std::chrono::steady_clock::now() + 20s;
+    std::mutex mutex;
+    std::condition_variable never;
+    std::unique_lock lock(mutex);
+    while (!condition() && std::chrono::steady_clock::now() < deadline) {
+        never.wait_for(lock, 1ms);
+    }
+    EXPECT_TRUE(condition());
+}
+
+TEST(Sender, SendsInOrderAgainAfterFailuresAndNothingTwice) {
+    Bench bench;
+    for (std::int64_t minute = 1; minute <= 3; ++minute) {
+        ASSERT_TRUE(bench.put(minute).has_value());
+    }
+    world::ManualClock clock(UtcTime::from_seconds(300));
+    world::Waiter waker(clock);
+    world::SeededChance chance(1);
+    ScriptedOutlet outlet;
+    // The first payload goes, the second does not; the third of all is refused for ever.
+    outlet.script = {Sent::accepted, Sent::unavailable, Sent::busy,
+                     Sent::denied,   Sent::accepted,    Sent::refused};
+    Sender sender({*bench.outbox, outlet, waker, clock, chance, bench.log, bench.counters, {}});
+    for (std::size_t failures = 1; failures <= 3; ++failures) {
+        wait_until([&] { return outlet.call_count() == failures + 1; });
+        clock.advance(10s);
+    }
+    // The clock may have been moved before the sender began to wait.
+    wait_until([&] {
+        clock.advance(1s);
+        return bench.outbox->unsent().empty();
+    });
+    sender.stop();
+    EXPECT_EQ(outlet.calls.size(), 9U) << "six payloads and three that were tried again";
+    EXPECT_NE(outlet.calls.at(0), outlet.calls.at(1));
+    EXPECT_EQ(outlet.calls.at(1), outlet.calls.at(4));
+    EXPECT_EQ(outlet.created.at(0), UtcTime::from_seconds(60)) << "the batch's time";
+    EXPECT_EQ(bench.counters.value("tapir_edge_batches_total"), 2);
+    EXPECT_EQ(bench.counters.value("tapir_edge_uploads_total{outcome=\"refused\"}"), 1);
+    EXPECT_NE(bench.lines.find("refuses a payload"), std::string::npos);
+    EXPECT_TRUE(bench.files.exists(std::string(dir) + "/batches/0000000001/refused"));
+}
+
+TEST(Sender, SendsAtItsSecondOnly) {
+    Bench bench;
+    ASSERT_TRUE(bench.put(1).has_value());
+    world::ManualClock clock(UtcTime::from_seconds(300));
+    world::Waiter waker(clock);
+    world::SeededChance chance(1);
+    ScriptedOutlet outlet;
+    Sender sender({*bench.outbox, outlet, waker, clock, chance, bench.log, bench.counters,
+                   [] { return 17U; }});
+    for (int second = 0; second < 16; ++second) {
+        clock.advance(1s);
+        waker.notify();
+    }
+    EXPECT_EQ(outlet.call_count(), 0U);
+    wait_until([&] {
+        clock.advance(1s);
+        return bench.outbox->unsent().empty();
+    });
+    sender.stop();
+}
+
+TEST(Sender, NeverSendsWhatIsNotAsTheLedgerSays) {
+    Bench bench;
+    ASSERT_TRUE(bench.put(1).has_value());
+    const std::string path = std::string(dir) + "/batches/0000000000/new_qname.json";
+    ASSERT_TRUE(bench.files.write_atomically(path, as_bytes("[\"planted\"]")));
+    world::ManualClock clock(UtcTime::from_seconds(300));
+    world::Waiter waker(clock);
+    world::SeededChance chance(1);
+    ScriptedOutlet outlet;
+    Sender sender({*bench.outbox, outlet, waker, clock, chance, bench.log, bench.counters, {}});
+    wait_until([&] { return bench.outbox->unsent().empty(); });
+    sender.stop();
+    EXPECT_EQ(outlet.call_count(), 0U);
+    EXPECT_NE(bench.lines.find("is not sent"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace tapir::edge
