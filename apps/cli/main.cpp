@@ -1,4 +1,6 @@
 // tapir: the operator's command line.
+#include "tapir/base/main.hpp"
+
 #include <cstdio>
 
 #include <CLI/CLI.hpp>
@@ -95,29 +97,28 @@ void add_reading(CLI::App& app, Words& words) {
     explain->callback([&] { words.result = tapir::cli::explain(words.url, words.name); });
 }
 
+int work(int argc, char** argv) {
+    CLI::App app("tapir: keys, lists, captures and ledgers of Tapir");
+    app.set_version_flag("--version", "tapir " TAPIR_VERSION);
+    app.require_subcommand(1);
+    Words words;
+    add_keys(app, words);
+    add_list(app, words);
+    add_replay(app, words);
+    add_reading(app, words);
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? 0 : 1;
+    }
+    return finish(words.result);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
     if (tapir::lake::is_child(argc, argv)) {
         return tapir::lake::child_main(argc, argv);
     }
-    try {
-        CLI::App app("tapir: keys, lists, captures and ledgers of Tapir");
-        app.set_version_flag("--version", "tapir " TAPIR_VERSION);
-        app.require_subcommand(1);
-        Words words;
-        add_keys(app, words);
-        add_list(app, words);
-        add_replay(app, words);
-        add_reading(app, words);
-        try {
-            app.parse(argc, argv);
-        } catch (const CLI::ParseError& error) {
-            return app.exit(error) == 0 ? 0 : 1;
-        }
-        return finish(words.result);
-    } catch (const std::exception& error) {
-        (void)std::fprintf(stderr, "tapir: %s\n", error.what());
-        return 1;
-    }
+    return tapir::run_main("tapir", work, argc, argv);
 }

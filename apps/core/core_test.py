@@ -126,7 +126,7 @@ metrics.listen = "127.0.0.1:{self.metrics_port}"
     def start(self):
         with open(self.folder / "log", "ab") as log:
             self.process = subprocess.Popen([BIN / "tapir-core", "run", "--config", self.config], stderr=log)
-        wait_for("the core answers", lambda: self.process.poll() is not None or self.metrics())
+        wait_for("the core answers", lambda: self.process.poll() is not None or (self.metrics() and self.listens()))
         assert self.process.poll() is None, self.log()
 
     def log(self):
@@ -150,6 +150,13 @@ metrics.listen = "127.0.0.1:{self.metrics_port}"
 
     def counted(self, start):
         return sum(int(line.rsplit(" ", 1)[1]) for line in self.metrics().splitlines() if line.startswith(start))
+
+    def listens(self):
+        try:
+            socket.create_connection(("127.0.0.1", self.port), timeout=5).close()
+            return True
+        except OSError:
+            return False
 
     def connection(self, name):
         tls = ssl.create_default_context(cafile=str(self.authority.certificate))

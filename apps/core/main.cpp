@@ -1,6 +1,7 @@
 // tapir-core: takes what edges send, analyses it, and says what it sees.
+#include "tapir/base/main.hpp"
+
 #include <cstdio>
-#include <exception>
 #include <string>
 #include <vector>
 
@@ -51,7 +52,11 @@ int work(int argc, char** argv) {
         ->allow_extra_args(false);
     auto* help = app.add_subcommand("help-settings", "Print all settings.");
     auto* example = app.add_subcommand("example-settings", "Print a settings file to begin with.");
-    CLI11_PARSE(app, argc, argv);
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? 0 : 1;
+    }
     if (help->parsed() || example->parsed()) {
         const std::string text = help->parsed()
                                      ? tapir::text::help_text(tapir::core::core_settings())
@@ -73,10 +78,5 @@ int main(int argc, char** argv) {
     if (tapir::lake::is_child(argc, argv)) {
         return tapir::lake::child_main(argc, argv);
     }
-    try {
-        return work(argc, argv);
-    } catch (const std::exception& error) {  // of the command line's library
-        std::fprintf(stderr, "tapir-core: %s\n", error.what());
-        return 1;
-    }
+    return tapir::run_main("tapir-core", work, argc, argv);
 }

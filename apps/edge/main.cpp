@@ -1,4 +1,6 @@
 // tapir-edge: takes dnstap from a resolver, keeps what is its users', and sends what may leave.
+#include "tapir/base/main.hpp"
+
 #include <cstdio>
 #include <string>
 #include <utility>
@@ -85,16 +87,14 @@ int report(const tapir::Result<void>& result) {
     return 1;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int work(int argc, char** argv) {
     CLI::App app("Takes dnstap from a resolver and sends what may leave.", "tapir-edge");
     app.set_version_flag("--version", "tapir-edge " TAPIR_VERSION);
     app.require_subcommand(1);
     Words words;
     words.process.version = TAPIR_VERSION;
-    auto* work = app.add_subcommand("run", "Run until SIGTERM.");
-    add_settings(*work, words, true);
+    auto* run_daemon = app.add_subcommand("run", "Run until SIGTERM.");
+    add_settings(*run_daemon, words, true);
     auto* twin = app.add_subcommand("process", "The same over capture files, by their own clock.");
     add_settings(*twin, words, false);
     twin->add_option("captures", words.process.captures, "Frame Streams files.")->required();
@@ -119,5 +119,11 @@ int main(int argc, char** argv) {
         std::fputs(text.c_str(), stdout);
         return 0;
     }
-    return report(work->parsed() ? run(words) : process(words));
+    return report(run_daemon->parsed() ? run(words) : process(words));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    return tapir::run_main("tapir-edge", work, argc, argv);
 }

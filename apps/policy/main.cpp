@@ -1,4 +1,6 @@
 // tapir-policy: decides what the resolver is told of each name, and serves that as a zone.
+#include "tapir/base/main.hpp"
+
 #include <cstdio>
 #include <optional>
 #include <string>
@@ -71,23 +73,26 @@ void add_common(CLI::App& command, Words& words) {
         ->allow_extra_args(false);
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int work(int argc, char** argv) {
     CLI::App app("Decides what the resolver is told of each name, and serves that as a zone.",
                  "tapir-policy");
     app.set_version_flag("--version", "tapir-policy " TAPIR_VERSION);
     app.require_subcommand(1);
     Words words;
-    auto* work = app.add_subcommand("run", "Run until SIGTERM; SIGHUP reads the lists again.");
-    add_common(*work, words);
+    auto* run_daemon =
+        app.add_subcommand("run", "Run until SIGTERM; SIGHUP reads the lists again.");
+    add_common(*run_daemon, words);
     auto* twin = app.add_subcommand("build", "Write the zone to a file, from files alone.");
     add_common(*twin, words);
     twin->add_option("--out", words.out, "Zone file to write.")->required();
     twin->add_option("--now", words.now, "Time of the zone (RFC 3339); else that of the data.");
     auto* help = app.add_subcommand("help-settings", "Print all settings.");
     auto* example = app.add_subcommand("example-settings", "Print a settings file to begin with.");
-    CLI11_PARSE(app, argc, argv);
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? 0 : 1;
+    }
     if (help->parsed() || example->parsed()) {
         const auto table = tapir::policy::setting_table();
         const std::string text =
@@ -95,10 +100,16 @@ int main(int argc, char** argv) {
         std::fputs(text.c_str(), stdout);
         return 0;
     }
-    const auto done = work->parsed() ? run(words) : build(words);
+    const auto done = run_daemon->parsed() ? run(words) : build(words);
     if (!done) {
         std::fprintf(stderr, "tapir-policy: %s\n", done.error().what().c_str());
         return 1;
     }
     return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    return tapir::run_main("tapir-policy", work, argc, argv);
 }

@@ -20,17 +20,8 @@ constexpr std::int64_t ns_per_s = 1'000'000'000;
 
 using store::Batch;
 using store::Durability;
-
-Bytes number(std::uint64_t value) {
-    Bytes out;
-    append_u64(out, value);
-    return out;
-}
-
-std::uint64_t number_of(ByteView bytes) {
-    ByteReader in(bytes);
-    return in.u64();
-}
+using store::number;
+using store::number_of;
 
 Bytes end_key(UtcTime end, std::string_view name) {
     Bytes key = number(static_cast<std::uint64_t>(std::max<std::int64_t>(end.ns(), 0)));

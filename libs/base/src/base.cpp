@@ -1,8 +1,10 @@
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
 
 #include "tapir/base/assert.hpp"
 #include "tapir/base/bytes.hpp"
+#include "tapir/base/main.hpp"
 #include "tapir/base/result.hpp"
 
 namespace tapir {
@@ -10,6 +12,17 @@ namespace tapir {
 void assertion_failed(const char* expression, const char* file, int line) noexcept {
     (void)std::fprintf(stderr, "%s:%d: assertion failed: %s\n", file, line, expression);
     std::abort();
+}
+
+int run_main(const char* program, int (*work)(int, char**), int argc, char** argv) noexcept {
+    try {
+        return work(argc, argv);
+    } catch (const std::exception& error) {
+        (void)std::fprintf(stderr, "%s: %s\n", program, error.what());
+    } catch (...) {
+        (void)std::fprintf(stderr, "%s: failed for an unknown reason\n", program);
+    }
+    return 1;
 }
 
 std::string_view to_string(Code code) {

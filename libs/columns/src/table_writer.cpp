@@ -366,7 +366,7 @@ struct TableWriter::Impl {
     }
 };
 
-TableWriter::TableWriter(std::string root_name, std::vector<Column> columns)
+TableWriter::TableWriter(std::string root_name, const std::vector<Column>& columns)
     : impl_(std::make_unique<Impl>()) {
     TAPIR_ASSERT(!columns.empty() && columns.size() <= column_count_max);
     std::set<std::string_view> names;

@@ -163,8 +163,8 @@ void Collector::gate_minute(const products::Interval& interval, MinuteTable&& ta
     }
     metrics_.released(privacy::Product::histogram, released->rows_released);
     metrics_.rows_withheld(released->rows_few_clients, released->rows_few_networks);
-    if (released->payload) {
-        payloads_.push_back(std::move(*released->payload));
+    if (auto& payload = released->payload) {
+        payloads_.push_back(std::move(*payload));
     }
 }
 

@@ -5,7 +5,7 @@
 namespace tapir::edge {
 namespace {
 
-constexpr std::int64_t minutes_in_day = 24 * 60;
+constexpr std::int64_t minutes_in_day = 1440;
 
 Minute minute_of(std::int64_t second) {
     return second >= 0 ? second / 60 : (second - 59) / 60;

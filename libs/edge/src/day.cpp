@@ -10,8 +10,8 @@ std::shared_ptr<const privacy::GateKey> gate_key_of(const client::DayKey& key) {
     std::array<std::byte, privacy::gate_key_size> octets{};
     key.derive("tapir gate", octets);
     auto gate = std::make_shared<const privacy::GateKey>(octets);
-    for (std::byte& octet : octets) {
-        *static_cast<volatile std::byte*>(&octet) = std::byte{0};
+    for (volatile std::byte& octet : octets) {
+        octet = std::byte{0};
     }
     return gate;
 }

@@ -117,7 +117,7 @@ private:
     world::SystemChance chance_;
     Counters counters_;
     EdgeMetrics metrics_;
-    std::optional<jose::PrivateJwk> key_;
+    std::shared_ptr<const jose::PrivateJwk> key_;  // others point to it
     std::unique_ptr<store::Store> store_;
     std::unique_ptr<EdgeLedger> ledger_;
     std::unique_ptr<Outbox> outbox_;
@@ -127,7 +127,8 @@ private:
 };
 
 Result<void> Daemon::open() {
-    key_ = TRY(signing_key(files_, settings_, KeyFiles::guarded));
+    key_ = std::make_shared<const jose::PrivateJwk>(
+        TRY(signing_key(files_, settings_, KeyFiles::guarded)));
     const std::string& state = settings_.string("state.dir");
     if (const auto made = files_.make_directories(state); !made) {
         return settings_.refuse("state.dir", "a folder that this user can write",

@@ -12,7 +12,8 @@ Result<std::unique_ptr<EdgeLedger>> EdgeLedger::open(world::Files& files, std::s
                                                      const jose::PrivateJwk& key) {
     TRY(files.make_directories(directory));
     auto ledger = std::make_unique<EdgeLedger>(Private{}, files, std::move(directory), key);
-    TRY(ledger->reopen());
+    ledger->log_.emplace(TRY(ledger->read_log()));
+    ledger->size_ = ledger->log_->head().size;
     TRY(ledger->write_verifier());
     return ledger;
 }
@@ -34,21 +35,15 @@ ledger::ReadFile EdgeLedger::reader() const {
     };
 }
 
-Result<void> EdgeLedger::reopen() {
+Result<ledger::Log> EdgeLedger::read_log() const {
     const std::string origin = key_.kid() + "/ledger";
     const ledger::NoteVerifier verifier{.origin = origin, .key = key_.key().public_key()};
     auto log = ledger::Log::open(reader(), verifier);
-    if (log) {
-        log_.emplace(std::move(*log));
-        size_ = log_->head().size;
-        return {};
-    }
-    if (log.error().code() != Code::not_found) {
-        return fail(std::move(log).error().at(directory_));
+    if (log || log.error().code() != Code::not_found) {
+        return log ? std::move(log) : fail(std::move(log).error().at(directory_));
     }
     TRY(expect_new());
-    log_.emplace(origin);
-    return {};
+    return ledger::Log(origin);
 }
 
 // A log without checkpoint is a new one, or one whose first checkpoint a crash prevented. If more
@@ -85,7 +80,8 @@ Result<void> EdgeLedger::write(const ledger::LogStep& step) {
 Result<void> EdgeLedger::append(std::uint64_t index, const Bytes& leaf, std::string_view openings) {
     const std::lock_guard lock(mutex_);
     if (!log_) {
-        TRY(reopen());
+        log_.emplace(TRY(read_log()));
+        size_ = log_->head().size;
         if (size_ == index + 1 && TRY(leaf_octets_locked(index)) == leaf) {
             return {};  // all but the last fsync had been done
         }

@@ -46,7 +46,7 @@ public:
         : files_(files), directory_(std::move(directory)), key_(key) {}
 
 private:
-    Result<void> reopen();
+    Result<ledger::Log> read_log() const;
     Result<void> expect_new() const;
     Result<void> write_verifier();
     Result<void> write(const ledger::LogStep& step);

@@ -42,7 +42,7 @@ public:
         append(octets_, frame);
         return ByteView(octets_).subspan(at);
     }
-    void add(FrameItem item) { items_.push_back(std::move(item)); }
+    void add(FrameItem item) { items_.push_back(item); }
 
     bool is_empty() const { return items_.empty(); }
     const std::vector<FrameItem>& items() const { return items_; }

@@ -1,7 +1,6 @@
 // What the daemon does besides: sockets, uploads, keys, consent, and wrong input.
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -29,18 +28,6 @@ namespace {
 
 using namespace std::chrono_literals;
 using namespace testing;
-
-template <class Condition>
-void wait_until(const Condition& condition) {
-    const auto deadline = std::chrono::steady_clock::now() + 20s;
-    std::mutex mutex;
-    std::condition_variable never;
-    std::unique_lock lock(mutex);
-    while (!condition() && std::chrono::steady_clock::now() < deadline) {
-        never.wait_for(lock, 1ms);
-    }
-    EXPECT_TRUE(condition());
-}
 
 TEST(DataClock, PlacesFramesInTheirMinutes) {
     DataClock clock;

@@ -1,7 +1,6 @@
 // What was accepted is kept: outbox, ledger, sender, against a disk that can fail.
 #include "outbox.hpp"
 
-#include <condition_variable>
 #include <deque>
 #include <mutex>
 #include <string>
@@ -12,11 +11,13 @@
 #include "sender.hpp"
 #include "setup.hpp"
 #include "tapir/world/chance.hpp"
+#include "testing_tools.hpp"
 
 namespace tapir::edge {
 namespace {
 
 using namespace std::chrono_literals;
+using testing::wait_until;
 
 constexpr const char* dir = "/state";
 
@@ -214,18 +215,6 @@ private:
     std::mutex mutex_;
 };
 
-template <class Condition>
-void wait_until(const Condition& condition) {
-    const auto deadline = std::chrono::steady_clock::now() + 20s;
-    std::mutex mutex;
-    std::condition_variable never;
-    std::unique_lock lock(mutex);
-    while (!condition() && std::chrono::steady_clock::now() < deadline) {
-        never.wait_for(lock, 1ms);
-    }
-    EXPECT_TRUE(condition());
-}
-
 TEST(Sender, SendsInOrderAgainAfterFailuresAndNothingTwice) {
     Bench bench;
     for (std::int64_t minute = 1; minute <= 3; ++minute) {
@@ -257,6 +246,27 @@ TEST(Sender, SendsInOrderAgainAfterFailuresAndNothingTwice) {
     EXPECT_EQ(bench.counters.value("tapir_edge_uploads_total{outcome=\"refused\"}"), 1);
     EXPECT_NE(bench.lines.find("refuses a payload"), std::string::npos);
     EXPECT_TRUE(bench.files.exists(std::string(dir) + "/batches/0000000001/refused"));
+}
+
+TEST(Sender, SendsAllOfABatchAlsoAfterAnotherWentAwayHalfSent) {
+    Bench bench;
+    ASSERT_TRUE(bench.put(1).has_value());
+    world::ManualClock clock(UtcTime::from_seconds(300));
+    world::Waiter waker(clock);
+    world::SeededChance chance(1);
+    ScriptedOutlet outlet;
+    outlet.script = {Sent::accepted, Sent::unavailable};
+    Sender sender({*bench.outbox, outlet, waker, clock, chance, bench.log, bench.counters, {}});
+    wait_until([&] { return outlet.call_count() == 2; });
+    bench.outbox->tidy(UtcTime::from_seconds(30 * 86'400));
+    EXPECT_EQ(bench.lost("too_old"), 1);
+    ASSERT_TRUE(bench.put(2).has_value());
+    wait_until([&] {
+        clock.advance(1s);
+        return bench.outbox->unsent().empty();
+    });
+    sender.stop();
+    EXPECT_EQ(outlet.calls.size(), 4U) << "two of the first, two of the second";
 }
 
 TEST(Sender, SendsAtItsSecondOnly) {
@@ -293,7 +303,8 @@ TEST(Sender, NeverSendsWhatIsNotAsTheLedgerSays) {
     wait_until([&] { return bench.outbox->unsent().empty(); });
     sender.stop();
     EXPECT_EQ(outlet.call_count(), 0U);
-    EXPECT_NE(bench.lines.find("is not sent"), std::string::npos);
+    EXPECT_EQ(bench.lost("altered"), 1);
+    EXPECT_NE(bench.lines.find("is not as the ledger says"), std::string::npos);
 }
 
 }  // namespace

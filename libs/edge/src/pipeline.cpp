@@ -6,7 +6,7 @@
 namespace tapir::edge {
 namespace {
 
-constexpr std::int64_t minutes_in_day = 24 * 60;
+constexpr std::int64_t minutes_in_day = 1440;
 
 template <class... F>
 struct Overloaded : F... {
@@ -17,10 +17,10 @@ Overloaded(F...) -> Overloaded<F...>;
 
 }  // namespace
 
-Pipeline::Pipeline(const PipelineSettings& settings, std::shared_ptr<const Lists> lists,
+Pipeline::Pipeline(const PipelineSettings& settings, const std::shared_ptr<const Lists>& lists,
                    DayKeys keys, DataClock clock, Consumer& consumer)
     : drops_when_full_(settings.drops_when_full),
-      clock_(std::move(clock)),
+      clock_(clock),
       keys_(std::move(keys)),
       // A step belongs to an order, or is one of the few at a turn: the lanes bound it.
       steps_(std::numeric_limits<std::size_t>::max()) {
@@ -67,7 +67,7 @@ void Pipeline::add(ByteView frame) {
     }
     item.minute = placed.minute;
     open_minutes_.insert(item.minute);
-    open_batch_.add(std::move(item));
+    open_batch_.add(item);
 }
 
 void Pipeline::add_unread(Fate fate, std::uint64_t count) {

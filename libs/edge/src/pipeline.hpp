@@ -55,8 +55,8 @@ struct PipelineSettings {
 
 class Pipeline {
 public:
-    Pipeline(const PipelineSettings& settings, std::shared_ptr<const Lists> lists, DayKeys keys,
-             DataClock clock, Consumer& consumer);
+    Pipeline(const PipelineSettings& settings, const std::shared_ptr<const Lists>& lists,
+             DayKeys keys, DataClock clock, Consumer& consumer);
     Pipeline(const Pipeline&) = delete;
     Pipeline& operator=(const Pipeline&) = delete;
     ~Pipeline();

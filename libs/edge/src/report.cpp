@@ -86,7 +86,7 @@ std::string print(const Report& report) {
         histograms.push(name);
     }
     const Suppressed& suppressed = report.suppressed;
-    Json root = Json::object(
+    const Json root = Json::object(
         {{"software", report.version},
          {"profile", privacy::to_string(report.profile)},
          {"single_site", report.single_site},

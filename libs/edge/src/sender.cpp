@@ -17,7 +17,9 @@ constexpr Duration created_age_max = 12h;
 Sender::Sender(const SenderParts& parts)
     : parts_(parts),
       batches_(parts.counters.counter("tapir_edge_batches_total",
-                                      "Batches that the core has taken whole.")) {
+                                      "Batches that the core has taken whole.")),
+      lost_altered_(parts.counters.counter("tapir_edge_batches_lost_total",
+                                           "Batches lost, by reason.", {{"reason", "altered"}})) {
     for (std::size_t i = 0; i < sent_count; ++i) {
         uploads_.at(i) = &parts.counters.counter(
             "tapir_edge_uploads_total", "Requests to the core, by what came of them.",
@@ -96,16 +98,28 @@ bool Sender::send_all() {
 bool Sender::send_batch(std::uint64_t index) {
     auto batch = parts_.outbox.reopen(index);
     if (!batch) {
-        // What is on the disk is not what the ledger says: it must not leave.
-        parts_.log.error("sender", "a batch cannot be opened again and is not sent",
+        const Code code = batch.error().code();
+        // What is on the disk is not what the ledger says, and must not leave; or it could not be
+        // read this time.
+        const bool is_altered = code == Code::denied || code == Code::corrupt ||
+                                code == Code::invalid || code == Code::not_found;
+        parts_.log.error("sender",
+                         is_altered ? "a batch is not as the ledger says and is not sent"
+                                    : "a batch cannot be read; again later",
                          {{"batch", index}, {"reason", batch.error().what()}});
-        parts_.outbox.settle(index, Settled::refused);
-        return true;
+        if (is_altered) {
+            lost_altered_.add();
+            parts_.outbox.settle(index, Settled::refused);
+        }
+        return is_altered;
     }
     const UtcTime now = parts_.clock.now();
     SendOptions options{.created = batch->time, .is_compatible = batch->is_compatible};
     if (now - batch->time > created_age_max) {
         options.created = now.minute();
+    }
+    if (std::exchange(done_of_, index) != index) {
+        done_.clear();  // an older batch went away half sent
     }
     bool is_refused = false;
     for (const auto& payload : batch->payloads) {

@@ -13,6 +13,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <set>
 #include <string>
 #include <thread>
@@ -57,10 +58,12 @@ private:
 
     SenderParts parts_;
     Counter& batches_;
+    Counter& lost_altered_;
     std::array<Counter*, sent_count> uploads_{};
     std::atomic<bool> stopping_{false};
     std::int64_t failures_ = 0;
-    std::set<std::string> done_;  // payloads of the batch that is being sent
+    std::set<std::string> done_;            // payloads of the batch that is being sent
+    std::optional<std::uint64_t> done_of_;  // which that is
     std::thread thread_;
 };
 

@@ -1,26 +1,45 @@
 // What the tests of this library share: captures, folders, DuckDB.
 #pragma once
 
+#include <chrono>
+#include <condition_variable>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
-#include <duckdb.h>
 #include <gtest/gtest.h>
 #include <lzma.h>
 #include <unistd.h>
 
 #include "tapir/base/bytes.hpp"
+#include "tapir/columns/testing.hpp"
 #include "tapir/edge/process.hpp"
 #include "tapir/edge/settings.hpp"
 #include "tapir/text/json.hpp"
 #include "tapir/world/files.hpp"
 
 namespace tapir::edge::testing {
+
+using columns::testing::Duck;
+
+// Until `condition` holds; a failure after 20 s.
+template <class Condition>
+void wait_until(const Condition& condition) {
+    using namespace std::chrono_literals;
+    const auto deadline = std::chrono::steady_clock::now() + 20s;
+    std::mutex mutex;
+    std::condition_variable never;
+    std::unique_lock lock(mutex);
+    while (!condition() && std::chrono::steady_clock::now() < deadline) {
+        never.wait_for(lock, 1ms);
+    }
+    EXPECT_TRUE(condition());
+}
 
 inline std::string golden(const std::string& path) {
     return std::string(TAPIR_GOLDEN) + "/" + path;
@@ -136,45 +155,5 @@ inline std::vector<std::string> histograms_of(const std::string& out) {
     std::sort(paths.begin(), paths.end());
     return paths;
 }
-
-// DuckDB in memory, answers as text.
-class Duck {
-public:
-    using Rows = std::vector<std::vector<std::string>>;
-
-    Duck() {
-        EXPECT_EQ(duckdb_open(nullptr, &database_), DuckDBSuccess);
-        EXPECT_EQ(duckdb_connect(database_, &connection_), DuckDBSuccess);
-    }
-    Duck(const Duck&) = delete;
-    Duck& operator=(const Duck&) = delete;
-    ~Duck() {
-        duckdb_disconnect(&connection_);
-        duckdb_close(&database_);
-    }
-
-    Rows query(const std::string& sql) {
-        duckdb_result result;
-        Rows rows;
-        if (duckdb_query(connection_, sql.c_str(), &result) != DuckDBSuccess) {
-            ADD_FAILURE() << sql << ": " << duckdb_result_error(&result);
-        } else {
-            for (idx_t r = 0; r < duckdb_row_count(&result); ++r) {
-                auto& row = rows.emplace_back();
-                for (idx_t c = 0; c < duckdb_column_count(&result); ++c) {
-                    const std::unique_ptr<char, void (*)(void*)> text(
-                        duckdb_value_varchar(&result, c, r), duckdb_free);
-                    row.emplace_back(text ? text.get() : "NULL");
-                }
-            }
-        }
-        duckdb_destroy_result(&result);
-        return rows;
-    }
-
-private:
-    duckdb_database database_ = nullptr;
-    duckdb_connection connection_ = nullptr;
-};
 
 }  // namespace tapir::edge::testing

@@ -57,7 +57,6 @@ Worker::Worker(const WorkerSettings& settings, std::shared_ptr<const Lists> list
 BatchResult Worker::count(const FrameBatch& batch) {
     BatchResult result;
     result.day = batch.day;
-    use_day(batch.day);
     slots_used_ = 0;
     for (const FrameItem& item : batch.items()) {
         Slot& slot = slots_[slots_used_];
@@ -75,12 +74,14 @@ BatchResult Worker::count(const FrameBatch& batch) {
         slots_[i].match = lists_->well_known.find(slots_[i].folded);
     }
     if (!settings_.is_compatible()) {
-        tag_slots();
+        tag_slots(tagger_of(batch.day), *batch.day->gate);
     }
     for (std::size_t i = 0; i < slots_used_; ++i) {
         Slot& slot = slots_[i];
-        const auto fate =
-            slot.match ? std::optional(count_row(slot, *batch.day)) : find_name(slot, result);
+        const auto fate = slot.match
+                              ? std::optional(count_row(
+                                    slot, static_cast<std::uint32_t>(slot.match->id), *batch.day))
+                              : find_name(slot, result);
         if (fate) {
             result.fates.add(*fate);
         }
@@ -126,7 +127,7 @@ std::optional<Fate> Worker::decode(const FrameItem& item, Slot& slot, BatchResul
     }
     slot.item = &item;
     slot.dns = *parsed;
-    slot.folded.assign(slot.dns->question.name);
+    slot.folded.assign(slot.dns.question.name);
     if (is_name_ignored(slot)) {
         return Fate::name_ignored;
     }
@@ -141,10 +142,10 @@ bool Worker::is_name_ignored(Slot& slot) const {
     if (ignored.find(slot.folded)) {
         return true;
     }
-    if (slot.dns->question_count == 1) {
+    if (slot.dns.question_count == 1) {
         return false;
     }
-    dns::QuestionReader questions(*slot.dns);
+    dns::QuestionReader questions(slot.dns);
     dns::NameBuffer buffer;
     while (const auto question = questions.next(buffer)) {
         if (ignored.find(dns::FoldedName(question->name))) {
@@ -154,15 +155,15 @@ bool Worker::is_name_ignored(Slot& slot) const {
     return false;
 }
 
-void Worker::use_day(const std::shared_ptr<const Day>& day) {
-    if (day == day_ || settings_.is_compatible()) {
-        return;
+client::Tagger& Worker::tagger_of(const std::shared_ptr<const Day>& day) {
+    if (!tagger_ || day != day_) {
+        day_ = day;
+        return tagger_.emplace(day->key, lists_->client_networks);
     }
-    day_ = day;
-    tagger_.emplace(day->key, lists_->client_networks);
+    return *tagger_;
 }
 
-void Worker::tag_slots() {
+void Worker::tag_slots(client::Tagger& tagger, const privacy::GateKey& gate) {
     for (std::size_t i = 0; i < slots_used_; ++i) {
         Slot& slot = slots_[i];
         slot.form_labels = 0;
@@ -174,28 +175,27 @@ void Worker::tag_slots() {
             if (form) {
                 slot.form_labels = *form;
                 const dns::NameText text(slot.folded.suffix(*form), dns::Case::lower);
-                slot.form_fingerprint = day_->gate->fingerprint(text.view());
+                slot.form_fingerprint = gate.fingerprint(text.view());
                 name = static_cast<std::uint64_t>(slot.form_fingerprint);
             }
         }
         requests_[i] = {.name_fingerprint = name, .address = slot.item->message->query_address};
     }
-    tagger_->tag(std::span(requests_).first(slots_used_), std::span(tags_).first(slots_used_));
+    tagger.tag(std::span(requests_).first(slots_used_), std::span(tags_).first(slots_used_));
     for (std::size_t i = 0; i < slots_used_; ++i) {
         slots_[i].tags = tags_[i];
     }
 }
 
-Fate Worker::count_row(Slot& slot, const Day& day) {
+Fate Worker::count_row(const Slot& slot, std::uint32_t entry, const Day& day) {
     const client::Tags& tags = slot.tags;
     if (!settings_.is_compatible() && tags.fate == client::TagFate::outside) {
         return Fate::client_outside;
     }
-    Row& row =
-        table_of(slot.item->minute, day).rows.row(static_cast<std::uint32_t>(slot.match->id));
-    row.count(static_cast<unsigned>(slot.dns->rcode),
-              static_cast<unsigned>(slot.dns->question.qclass),
-              static_cast<unsigned>(slot.dns->question.qtype));
+    Row& row = table_of(slot.item->minute, day).rows.row(entry);
+    row.count(static_cast<unsigned>(slot.dns.rcode),
+              static_cast<unsigned>(slot.dns.question.qclass),
+              static_cast<unsigned>(slot.dns.question.qtype));
     if (settings_.is_compatible()) {
         const dnstap::ClientAddress address = slot.item->message->query_address;
         const auto family = client::family_of(address);
@@ -212,7 +212,7 @@ Fate Worker::count_row(Slot& slot, const Day& day) {
 }
 
 std::optional<Fate> Worker::find_name(const Slot& slot, BatchResult& result) const {
-    const dns::Question& question = slot.dns->question;
+    const dns::Question& question = slot.dns.question;
     NameFound found;
     if (settings_.is_compatible()) {
         found.name = dns::to_text(question.name);
@@ -243,7 +243,7 @@ std::optional<Fate> Worker::find_name(const Slot& slot, BatchResult& result) con
     }
     found.qtype = static_cast<std::uint16_t>(question.qtype);
     found.qclass = static_cast<std::uint16_t>(question.qclass);
-    found.flags = slot.dns->flags;
+    found.flags = slot.dns.flags;
     result.names.push_back(std::move(found));
     return std::nullopt;
 }

@@ -71,7 +71,7 @@ private:
     struct Slot {
         dns::NameBuffer buffer;
         dns::FoldedName folded;
-        std::optional<dns::Message> dns;
+        dns::Message dns;
         const FrameItem* item = nullptr;
         std::optional<names::Match> match;
         std::size_t form_labels = 0;  // of a name that may be released
@@ -82,9 +82,10 @@ private:
     // The fate if it is decided; nothing if the frame goes on.
     std::optional<Fate> decode(const FrameItem& item, Slot& slot, BatchResult& result) const;
     bool is_name_ignored(Slot& slot) const;
-    void use_day(const std::shared_ptr<const Day>& day);
-    void tag_slots();
-    Fate count_row(Slot& slot, const Day& day);
+    // The tagger of a day.
+    client::Tagger& tagger_of(const std::shared_ptr<const Day>& day);
+    void tag_slots(client::Tagger& tagger, const privacy::GateKey& gate);
+    Fate count_row(const Slot& slot, std::uint32_t entry, const Day& day);
     std::optional<Fate> find_name(const Slot& slot, BatchResult& result) const;
     MinuteTable& table_of(Minute minute, const Day& day);
 

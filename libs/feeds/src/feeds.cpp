@@ -128,15 +128,16 @@ bool Feeds::Impl::catch_up(std::string_view had, net::SseStream& stream) {
     if (!id) {
         return false;
     }
-    const auto missed = shelf.after(*id, catch_up_size_max);
+    const auto found = shelf.after(*id, catch_up_size_max);
+    if (!found) {
+        trouble(found.error());
+        return false;
+    }
+    const auto& missed = *found;
     if (!missed) {
-        trouble(missed.error());
         return false;
     }
-    if (!*missed) {
-        return false;
-    }
-    for (const auto& message : **missed) {
+    for (const auto& message : *missed) {
         stream.send(std::to_string(message.id), "", message.message);
         sent.add();
     }
@@ -226,8 +227,8 @@ void Feeds::work(Duration wait_at_most) {
             impl.untaken.assign(messages.begin() + static_cast<std::ptrdiff_t>(i), messages.end());
             break;
         }
-        if (*taken) {
-            impl.unsent.push_back(**std::move(taken));
+        if (auto& shelved = *taken) {
+            impl.unsent.push_back(*std::move(shelved));
         }
     }
     if (!messages.empty() || !impl.unsent.empty()) {

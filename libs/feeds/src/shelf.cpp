@@ -15,17 +15,8 @@ constexpr std::string_view last_id_key = "last_id";
 
 using store::Batch;
 using store::Durability;
-
-Bytes number(std::uint64_t value) {
-    Bytes out;
-    append_u64(out, value);
-    return out;
-}
-
-std::uint64_t number_of(ByteView bytes) {
-    ByteReader in(bytes);
-    return in.u64();
-}
+using store::number;
+using store::number_of;
 
 std::uint64_t stamp(UtcTime time) {
     return static_cast<std::uint64_t>(std::max<std::int64_t>(time.ns(), 0));

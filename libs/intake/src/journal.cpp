@@ -25,18 +25,9 @@ constexpr std::size_t payload_size_max = 64U << 20U;
 
 using store::Batch;
 using store::Durability;
+using store::number;
+using store::number_of;
 using text::Json;
-
-Bytes number_key(std::uint64_t number) {
-    Bytes key;
-    append_u64(key, number);
-    return key;
-}
-
-std::uint64_t number_of(ByteView key) {
-    ByteReader in(key);
-    return in.u64();
-}
 
 std::string interval_key(const std::optional<products::Interval>& interval) {
     return interval ? fmt::format("{}/{}", interval->start.ns(), interval->stop.ns()) : "";
@@ -52,7 +43,7 @@ std::string digest_key(const Aggregate& aggregate) {
 }
 
 Bytes time_key(UtcTime time, std::string_view identity) {
-    Bytes key = number_key(static_cast<std::uint64_t>(std::max<std::int64_t>(time.seconds(), 0)));
+    Bytes key = number(static_cast<std::uint64_t>(std::max<std::int64_t>(time.seconds(), 0)));
     append(key, identity);
     return key;
 }
@@ -220,14 +211,14 @@ Result<std::vector<bool>> Journal::add_events(std::span<const Event> events, Utc
             const Json message =
                 Json::object({{"sequence", next}, {"edge", event.edge}, {"event", event.payload}});
             const std::string text = message.to_string();
-            batch.put(outbox, number_key(next), as_bytes(text));
-            batch.put(events_seen, identity, number_key(static_cast<std::uint64_t>(now.seconds())));
+            batch.put(outbox, number(next), as_bytes(text));
+            batch.put(events_seen, identity, number(static_cast<std::uint64_t>(now.seconds())));
             batch.put(event_times, time_key(now, event.identity), {});
             ++next;
         }
     }
     if (!batch.empty()) {
-        batch.put(meta, as_bytes(next_sequence_key), number_key(next));
+        batch.put(meta, as_bytes(next_sequence_key), number(next));
         TRY(store_.write(batch, Durability::synced));
         next_sequence_ = next;
     }
@@ -236,7 +227,7 @@ Result<std::vector<bool>> Journal::add_events(std::span<const Event> events, Utc
 
 Result<std::vector<Outgoing>> Journal::outgoing(std::uint64_t after, std::size_t count_max) const {
     std::vector<Outgoing> found;
-    const auto cursor = TRY(store_.scan(outbox, {}, number_key(after + 1)));
+    const auto cursor = TRY(store_.scan(outbox, {}, number(after + 1)));
     for (; cursor->valid() && found.size() < count_max; cursor->next()) {
         found.push_back({number_of(cursor->key()), to_bytes(cursor->value())});
     }

@@ -34,9 +34,10 @@ Result<void> KeyDirectory::refresh() {
             continue;
         }
         // Read the whole folder each time: a key that was replaced must count at once.
-        auto added = read_key(files_, directory_, entry.name).and_then([&](jose::Jwk key) {
-            return keys->add(std::move(key));
-        });
+        const auto added =
+            read_key(files_, directory_, entry.name).and_then([&](const jose::Jwk& key) {
+                return keys->add(key);
+            });
         if (added) {
             continue;
         }

@@ -135,12 +135,12 @@ Result<Journal::Added, Refusal> Uploads::keep(Aggregate aggregate, std::string_v
     const auto parsed = products::parse_aggregate_interval(interval);
     if (!parsed) {
         // A duplicate is one whatever its interval says now: it was taken, and that is the answer.
-        const auto known = journal_.find(aggregate, true);
-        if (!known) {
-            return out_of_order(known.error());
+        const auto found = journal_.find(aggregate, true);
+        if (!found) {
+            return out_of_order(found.error());
         }
-        if (*known) {
-            return Journal::Added{**known, true};
+        if (const auto& known = *found) {
+            return Journal::Added{*known, true};
         }
         return fail(Refusal{.status = 422, .reason = "interval", .detail = parsed.error().what()});
     }
@@ -153,15 +153,17 @@ Result<Journal::Added, Refusal> Uploads::keep(Aggregate aggregate, std::string_v
 }
 
 net::HttpResponse Uploads::get(const net::HttpRequest& request) {
-    const auto json = journal_.metadata(std::string_view(request.path).substr(get_path.size()));
-    if (!json) {
-        return refuse(trouble(json.error()));
+    const auto found = journal_.metadata(std::string_view(request.path).substr(get_path.size()));
+    if (!found) {
+        return refuse(trouble(found.error()));
     }
-    const bool is_theirs =
-        *json &&
-        (!settings_.certificates || (*json)->string("creator").value_or("") == request.client_name);
+    const auto& json = *found;
     // What is another's is not there: ids are no secret, and no question about them is answered.
-    return is_theirs ? json_answer(200, **json) : net::HttpResponse::error(404);
+    if (!json ||
+        (settings_.certificates && json->string("creator").value_or("") != request.client_name)) {
+        return net::HttpResponse::error(404);
+    }
+    return json_answer(200, *json);
 }
 
 }  // namespace tapir::intake

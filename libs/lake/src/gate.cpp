@@ -1,8 +1,8 @@
 // What happens to an upload, in SQL. This runs in the child.
 #include <cerrno>
 #include <charconv>
-#include <cstring>
 #include <string>
+#include <system_error>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -27,13 +27,23 @@ constexpr std::array<std::string_view, 13> counts = {
     "edm_status_bits", "v4client_count", "v6client_count"};
 constexpr std::size_t tens_count = 10;  // the first ones are floored to tens
 
+std::string why(int code) {
+    return std::error_code(code, std::generic_category()).message();
+}
+
+// What stands in a place where SQL has no NULL.
+const std::string& text_of(const std::optional<std::string>& value) {
+    static const std::string null = "NULL";
+    return value ? *value : null;
+}
+
 // A file in memory with a path, so that nothing touches a disk.
 class MemoryFile {
 public:
     static Result<MemoryFile> create(const char* name) {
         const int fd = memfd_create(name, MFD_CLOEXEC);
         if (fd < 0) {
-            return fail(Code::internal, std::string("memfd_create: ") + std::strerror(errno));
+            return fail(Code::internal, "memfd_create: " + why(errno));
         }
         return MemoryFile(fd);
     }
@@ -53,7 +63,7 @@ public:
         while (!bytes.empty()) {
             const ssize_t n = ::write(fd_, bytes.data(), bytes.size());
             if (n <= 0) {
-                return fail(Code::exhausted, std::string("write: ") + std::strerror(errno));
+                return fail(Code::exhausted, "write: " + why(errno));
             }
             bytes = bytes.subspan(static_cast<std::size_t>(n));
         }
@@ -71,7 +81,7 @@ public:
             const ssize_t n =
                 pread(fd_, out.data() + done, out.size() - done, static_cast<off_t>(done));
             if (n <= 0) {
-                return fail(Code::internal, std::string("read: ") + std::strerror(errno));
+                return fail(Code::internal, "read: " + why(errno));
             }
             done += static_cast<std::size_t>(n);
         }
@@ -114,8 +124,8 @@ std::string schema_fault(const Table& described) {
         for (const std::size_t part : {0U, 1U}) {
             const auto& is = described.rows[i][part];
             if (is != expected.rows[i][part]) {
-                return fmt::format("column {}: '{}', expected '{}'", i, is.value_or("NULL"),
-                                   *expected.rows[i][part]);
+                return fmt::format("column {}: '{}', expected '{}'", i, text_of(is),
+                                   text_of(expected.rows[i][part]));
             }
         }
     }
@@ -188,8 +198,8 @@ std::string kept_columns(std::string_view edge, std::int64_t interval_s) {
 
 std::uint64_t number(const Table& table, std::size_t column) {
     std::uint64_t value = 0;
-    if (!table.rows.empty() && table.rows[0][column]) {
-        const std::string& text = *table.rows[0][column];
+    if (!table.rows.empty()) {
+        const std::string& text = text_of(table.rows[0][column]);
         std::from_chars(text.data(), text.data() + text.size(), value);
     }
     return value;
@@ -311,8 +321,9 @@ Result<Table> query_here(const std::string& directory, std::string_view sql) {
     } else {
         const Table schema = expected_schema();
         for (const auto& column : schema.rows) {
-            const bool is_time = *column[0] == "start_time";
-            view += fmt::format("NULL::{} AS {}, ", is_time ? "TIMESTAMP" : *column[1], *column[0]);
+            const std::string& name = text_of(column[0]);
+            view += fmt::format("NULL::{} AS {}, ",
+                                name == "start_time" ? "TIMESTAMP" : text_of(column[1]), name);
         }
         view +=
             "NULL::VARCHAR AS edge, NULL::BIGINT AS interval_s, NULL::VARCHAR AS product, "
@@ -334,7 +345,7 @@ Result<Table> query_file_here(const std::string& path, std::string_view sql) {
     for (const auto& column : columns.rows) {
         // A time without a zone, in UTC, prints without the zone tables that we do not load.
         if (column.at(1) == "TIMESTAMP WITH TIME ZONE") {
-            const std::string& name = *column.at(0);
+            const std::string& name = text_of(column.at(0));
             times += fmt::format("{}make_timestamp(epoch_us(\"{}\")) AS \"{}\"",
                                  times.empty() ? "" : ", ", name, name);
         }

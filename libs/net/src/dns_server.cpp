@@ -176,8 +176,9 @@ private:
 
 }  // namespace
 
-Result<std::unique_ptr<DnsServer>> DnsServer::start(DnsServerSettings settings, Handler handler,
-                                                    const Log& log, Counters& counters) {
+Result<std::unique_ptr<DnsServer>> DnsServer::start(const DnsServerSettings& settings,
+                                                    Handler handler, const Log& log,
+                                                    Counters& counters) {
     if (settings.listen.is_unix()) {
         return fail(Code::invalid, settings.listen.to_string() + ": expected ADDRESS:PORT");
     }

@@ -162,7 +162,7 @@ Result<void> check_file(const std::string& path) {
 
 void apply_fields(const HttpCall& call, FieldList& list) {
     for (const auto& [name, value] : call.fields) {
-        list.add(value.empty() ? name + ";" : name + ": " + value);
+        list.add(value.empty() ? fmt::format("{};", name) : fmt::format("{}: {}", name, value));
     }
     // What curl would add by itself.
     for (const char* name : {"Accept", "Content-Type", "Expect"}) {
@@ -226,7 +226,7 @@ public:
             parsed = parser.feed(octets, on_event);
             return parsed.has_value() && !cancel.requested();
         };
-        const auto done = perform_with(*easy, call, &cancel, answer, [&] {
+        auto done = perform_with(*easy, call, &cancel, answer, [&] {
             return answer.has_header ? answer.last_octet + limits.silence_max
                                      : start + call.time_max;
         });

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <memory>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -129,9 +130,13 @@ std::string common_name(SSL* ssl) {
     if (size < 0) {
         return {};
     }
-    std::string out(reinterpret_cast<const char*>(octets), static_cast<std::size_t>(size));
+    const ByteView name(reinterpret_cast<const std::byte*>(octets), static_cast<std::size_t>(size));
+    std::string out(as_text(name));
     OPENSSL_free(octets);
-    return out.find('\0') == std::string::npos ? out : std::string();
+    if (out.find('\0') != std::string::npos) {
+        out.clear();
+    }
+    return out;
 }
 
 // A handler that put a line break into a field would write a second one: it becomes a space.
@@ -251,7 +256,7 @@ private:
             shut_down();
             return;
         }
-        parser_.emplace();
+        parser_ = std::make_unique<HttpRequestParser>();
         is_idle_ = true;
         lowest().expires_after(time_max);
         http::async_read_header(stream_, buffer_, *parser_, on(&Connection::header_done));
@@ -277,7 +282,7 @@ private:
             return;
         }
         route_ = match.route;
-        if (parser_->content_length() && *parser_->content_length() > route_->body_size_max) {
+        if (parser_->content_length().value_or(0) > route_->body_size_max) {
             shared_.counters.body_too_large.add();
             refuse(413);
             return;
@@ -549,7 +554,7 @@ private:
     std::string client_name_;
     // As large as a header and a piece of body may be; more is header_too_large.
     beast::flat_buffer buffer_{http_header_size_max + (64U << 10U)};
-    std::optional<HttpRequestParser> parser_;
+    std::unique_ptr<HttpRequestParser> parser_;  // made anew for each request
     const HttpRoute* route_ = nullptr;
     HttpResponse response_;
     std::string header_;
@@ -572,7 +577,8 @@ std::shared_ptr<HttpConnection> new_http_connection(HttpShared& shared,
                                                     asio::ip::tcp::socket socket,
                                                     std::shared_ptr<asio::ssl::context> tls) {
     ErrorCode error;
-    socket.set_option(asio::ip::tcp::no_delay(true), error);
+    // Without it the connection is only slower.
+    (void)socket.set_option(asio::ip::tcp::no_delay(true), error);
     PeerAddress peer;
     if (const auto remote = socket.remote_endpoint(error); !error) {
         peer =

@@ -38,21 +38,21 @@ Result<TlsContext> load_tls(const TlsServerSettings& settings) {
     SSL_CTX_set_num_tickets(raw, 0);
     SSL_CTX_set_session_cache_mode(raw, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_options(raw, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION);
-    context->use_certificate_chain_file(settings.certificate_file, error);
+    (void)context->use_certificate_chain_file(settings.certificate_file, error);
     if (error) {
         return fail_tls(settings.certificate_file, error);
     }
-    context->use_private_key_file(settings.key_file, asio::ssl::context::pem, error);
+    (void)context->use_private_key_file(settings.key_file, asio::ssl::context::pem, error);
     if (error) {
         return fail_tls(settings.key_file, error);
     }
     if (!settings.client_ca_file.empty()) {
-        context->load_verify_file(settings.client_ca_file, error);
+        (void)context->load_verify_file(settings.client_ca_file, error);
         if (error) {
             return fail_tls(settings.client_ca_file, error);
         }
-        context->set_verify_mode(asio::ssl::verify_peer | asio::ssl::verify_fail_if_no_peer_cert,
-                                 error);
+        (void)context->set_verify_mode(
+            asio::ssl::verify_peer | asio::ssl::verify_fail_if_no_peer_cert, error);
         if (error) {
             return fail_tls(settings.client_ca_file, error);
         }
@@ -73,6 +73,7 @@ public:
     }
     BeastServer(const BeastServer&) = delete;
     BeastServer& operator=(const BeastServer&) = delete;
+    // NOLINTNEXTLINE(bugprone-exception-escape): no memory to stop with is the end in any case
     ~BeastServer() override { stop(); }
 
     Result<void> listen() {
@@ -82,13 +83,13 @@ public:
         if (at.is_unix() || error) {
             return fail(Code::invalid, at.to_string() + ": expected ADDRESS:PORT");
         }
-        acceptor_.open(endpoint.protocol(), error);
+        (void)acceptor_.open(endpoint.protocol(), error);
         if (!error) {
-            acceptor_.set_option(tcp::acceptor::reuse_address(true), error);
-            acceptor_.bind(endpoint, error);
+            (void)acceptor_.set_option(tcp::acceptor::reuse_address(true), error);
+            (void)acceptor_.bind(endpoint, error);
         }
         if (!error) {
-            acceptor_.listen(asio::socket_base::max_listen_connections, error);
+            (void)acceptor_.listen(asio::socket_base::max_listen_connections, error);
         }
         if (error) {
             const bool is_denied = error == asio::error::access_denied;
@@ -185,7 +186,7 @@ private:
         if (io_thread_.joinable()) {
             asio::post(shared_.io, [this] {
                 ErrorCode ignored;
-                acceptor_.close(ignored);
+                (void)acceptor_.close(ignored);
                 retry_.cancel();
                 for (const auto& connection : all()) {
                     connection->finish();

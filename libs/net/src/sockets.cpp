@@ -111,6 +111,9 @@ Result<void> make_room_for(const Endpoint& at) {
         return fail(Code::conflict, at.path() + ": there is something else than a socket");
     }
     const Fd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    if (probe.get() < 0) {
+        return fail_errno(at.path());
+    }
     const SocketName name = to_socket_name(at);
     if (::connect(probe.get(), name.get(), name.size) == 0 || errno == EAGAIN) {
         return fail(Code::unavailable, at.path() + ": somebody listens there already");
@@ -303,7 +306,7 @@ void AcceptLoop::stop() {
         ::eventfd_write(wake_.get(), 1);
         thread_.join();
         listener_.reset();
-        for (Connection& connection : list_) {
+        for (const Connection& connection : list_) {
             ::shutdown(connection.socket.get(), SHUT_RDWR);
         }
         for (Connection& connection : list_) {

@@ -59,8 +59,7 @@ Result<void> SseParser::line_ends(const std::function<void(const SseEvent&)>& on
     // before this is resumed at the event before.
     last_id_ = id_;
     if (has_data_) {
-        SseEvent event{last_id_, event_.empty() ? "message" : std::move(event_), std::move(data_)};
-        on_event(event);
+        on_event({last_id_, event_.empty() ? "message" : std::move(event_), std::move(data_)});
     }
     event_.clear();
     data_.clear();

@@ -176,7 +176,7 @@ private:
 
 }  // namespace
 
-Result<std::unique_ptr<StreamServer>> StreamServer::start(StreamServerSettings settings,
+Result<std::unique_ptr<StreamServer>> StreamServer::start(const StreamServerSettings& settings,
                                                           Handler handler, const Log& log,
                                                           Counters& counters) {
     Fd listener = TRY(listen_on(settings.listen, settings.socket_mode));

@@ -92,10 +92,10 @@ GateKey::~GateKey() {
 }
 
 void GateKey::wipe() {
-    // Through a volatile pointer: a plain store to what is about to go may be left out.
+    // Through volatile references: a plain store to what is about to go may be left out.
     for (Half& half : keys_) {
-        for (std::uint64_t& word : half) {
-            *static_cast<volatile std::uint64_t*>(&word) = 0;
+        for (volatile std::uint64_t& word : half) {
+            word = 0;
         }
     }
 }

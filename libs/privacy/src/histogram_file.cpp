@@ -64,7 +64,7 @@ Result<Bytes> write_histogram(std::span<const RowCandidate> rows, std::size_t si
                           .presence = column.optional ? columns::Presence::optional
                                                       : columns::Presence::required});
     }
-    columns::TableWriter table(std::string(products::histogram_schema_name), std::move(schema));
+    columns::TableWriter table(std::string(products::histogram_schema_name), schema);
     for (const RowCandidate& candidate : rows) {
         write_row(table, candidate.row);
     }

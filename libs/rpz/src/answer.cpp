@@ -77,11 +77,9 @@ public:
         : cursor_(snapshot.zone.begin()), serial_(snapshot.serial), ns_count_(ns_count) {}
 
     std::optional<Item> next() {
-        if (position_ == 0 || ended_) {
-            const bool over = ended_ && std::exchange(closed_, true);
+        if (position_ == 0) {
             ++position_;
-            return over ? std::nullopt
-                        : std::optional(Item{.kind = Item::Kind::soa, .serial = serial_});
+            return Item{.kind = Item::Kind::soa, .serial = serial_};
         }
         if (position_ <= ns_count_) {
             return Item{.kind = Item::Kind::ns, .ns = position_++ - 1};
@@ -89,8 +87,10 @@ public:
         if (const auto rule = cursor_.next()) {
             return Item{.kind = Item::Kind::rule, .rule = *rule};
         }
-        ended_ = true;
-        return next();
+        if (std::exchange(is_over_, true)) {
+            return std::nullopt;
+        }
+        return Item{.kind = Item::Kind::soa, .serial = serial_};
     }
 
 private:
@@ -98,8 +98,7 @@ private:
     Serial serial_;
     std::size_t ns_count_;
     std::size_t position_ = 0;
-    bool ended_ = false;
-    bool closed_ = false;
+    bool is_over_ = false;
 };
 
 // SOA, then for each step SOA, what goes, SOA, what comes; SOA (RFC 1995).
@@ -282,7 +281,9 @@ bool Answer::Impl::refuse_by_tsig(ByteView query, const std::vector<TsigKey>& ke
             respond(QueryOutcome::tsig_bad_signature, rcode_notauth);
             break;
     }
-    append_tsig_error(*ready, check, now);
+    if (auto& refusal = ready) {
+        append_tsig_error(*refusal, check, now);
+    }
     return true;
 }
 
@@ -400,8 +401,9 @@ QueryOutcome Answer::outcome() const {
 
 bool Answer::next(Bytes& message, UtcTime now) {
     Impl& self = *impl_;
-    if (self.ready) {
-        message = *std::exchange(self.ready, std::nullopt);
+    if (auto& ready = self.ready) {
+        message = *std::move(ready);
+        ready.reset();
     } else if (self.pending) {
         message = self.next_transfer_message();
     } else {

@@ -4,6 +4,7 @@
 #include <functional>
 #include <iterator>
 #include <limits>
+#include <ranges>
 #include <utility>
 
 #include "tapir/base/assert.hpp"
@@ -57,17 +58,10 @@ std::string_view NameSet::key(std::size_t index) const {
 }
 
 std::size_t NameSet::lower_bound(std::string_view wanted) const {
-    std::size_t low = 0;
-    std::size_t high = size();
-    while (low < high) {
-        const std::size_t middle = (low + high) / 2;
-        if (key(middle) < wanted) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low;
+    const auto numbers = std::views::iota(std::size_t{0}, size());
+    return static_cast<std::size_t>(
+        std::ranges::lower_bound(numbers, wanted, {}, [this](std::size_t i) { return key(i); }) -
+        numbers.begin());
 }
 
 bool NameSet::has(std::string_view wanted, std::uint8_t flag) const {

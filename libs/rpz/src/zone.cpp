@@ -1,6 +1,7 @@
 #include "tapir/rpz/zone.hpp"
 
 #include <algorithm>
+#include <ranges>
 #include <span>
 
 #include "tapir/base/assert.hpp"
@@ -34,17 +35,11 @@ struct Zone::Block {
     }
     // The first record that is not before `wanted`.
     std::size_t lower_bound(std::string_view wanted) const {
-        std::size_t low = 0;
-        std::size_t high = size();
-        while (low < high) {
-            const std::size_t middle = (low + high) / 2;
-            if (key(middle) < wanted) {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
-        return low;
+        const auto numbers = std::views::iota(std::size_t{0}, size());
+        return static_cast<std::size_t>(
+            std::ranges::lower_bound(numbers, wanted, {},
+                                     [this](std::size_t i) { return key(i); }) -
+            numbers.begin());
     }
     void shrink() {
         text.shrink_to_fit();

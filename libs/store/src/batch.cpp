@@ -2,6 +2,16 @@
 
 namespace tapir::store {
 
+Bytes number(std::uint64_t value) {
+    Bytes octets;
+    append_u64(octets, value);
+    return octets;
+}
+
+std::uint64_t number_of(ByteView octets) {
+    return ByteReader(octets).u64();
+}
+
 void Batch::put(std::string_view family, ByteView key, ByteView value) {
     changes_.push_back({std::string(family), to_bytes(key), to_bytes(value)});
 }

@@ -12,17 +12,6 @@
 
 #include "tapir/store/store.hpp"
 
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-// Debian's RocksDB is built without ThreadSanitizer, which therefore sees its memory accesses but
-// not the atomics that order them. What it does is not judged; that is why it is linked shared.
-extern "C" const char* __tsan_default_suppressions();
-extern "C" const char* __tsan_default_suppressions() {
-    return "called_from_lib:librocksdb";
-}
-#endif
-#endif
-
 namespace tapir::store {
 
 namespace {

@@ -59,7 +59,7 @@ struct Pipes {
     sigset_t none{};
     ::sigemptyset(&none);
     ::sigprocmask(SIG_SETMASK, &none, nullptr);
-    ::signal(SIGPIPE, SIG_DFL);
+    std::signal(SIGPIPE, SIG_DFL);
     limit(RLIMIT_CORE, 0);
     limit(RLIMIT_CPU, command.cpu_s_max);
     ::dup2(pipes.input.end(0), 0);

@@ -265,7 +265,7 @@ Result<std::vector<DirectoryEntry>> SystemFiles::list(const std::string& directo
         }
         bool is_directory = entry->d_type == DT_DIR;
         if (entry->d_type == DT_UNKNOWN || entry->d_type == DT_LNK) {
-            const auto status = status_of(directory + "/" + name);
+            const auto status = status_of(fmt::format("{}/{}", directory, name));
             is_directory = status && S_ISDIR(status->st_mode);
         }
         out.push_back({name, is_directory});

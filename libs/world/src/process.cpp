@@ -34,7 +34,10 @@ Result<std::unique_ptr<Stop>> Stop::by_hand() {
 }
 
 Result<std::unique_ptr<Stop>> Stop::on_signals() {
-    auto stop = TRY(by_hand());
+    auto stop = by_hand();
+    if (!stop) {
+        return stop;
+    }
     sigset_t signals{};
     ::sigemptyset(&signals);
     ::sigaddset(&signals, SIGTERM);
@@ -49,8 +52,8 @@ Result<std::unique_ptr<Stop>> Stop::on_signals() {
         std::signal(signal, SIG_DFL);
     }
     std::signal(SIGPIPE, SIG_IGN);
-    stop->signal_fd_ = ::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (stop->signal_fd_ < 0) {
+    (*stop)->signal_fd_ = ::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+    if ((*stop)->signal_fd_ < 0) {
         return fail_errno("signalfd");
     }
     return stop;

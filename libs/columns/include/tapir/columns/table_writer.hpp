@@ -61,7 +61,7 @@ class TableWriter {
 public:
     // `root_name` is the name of the schema's root. At least one and at most column_count_max
     // columns, with distinct names (asserted).
-    TableWriter(std::string root_name, std::vector<Column> columns);
+    TableWriter(std::string root_name, const std::vector<Column>& columns);
     TableWriter(TableWriter&&) noexcept;
     TableWriter& operator=(TableWriter&&) noexcept;
     ~TableWriter();

@@ -67,8 +67,9 @@ class DnsServer {
 public:
     using Handler = std::function<DnsAnswer(const DnsQuery&)>;
 
-    static Result<std::unique_ptr<DnsServer>> start(DnsServerSettings settings, Handler handler,
-                                                    const Log& log, Counters& counters);
+    static Result<std::unique_ptr<DnsServer>> start(const DnsServerSettings& settings,
+                                                    Handler handler, const Log& log,
+                                                    Counters& counters);
     virtual ~DnsServer() = default;  // stops
 
     virtual std::uint16_t port() const = 0;

@@ -61,7 +61,7 @@ public:
 
     // Listens when it returns. A unix socket that nobody listens on any more is removed first; any
     // other kind of file in its place is `conflict`, a socket in use is `unavailable`.
-    static Result<std::unique_ptr<StreamServer>> start(StreamServerSettings settings,
+    static Result<std::unique_ptr<StreamServer>> start(const StreamServerSettings& settings,
                                                        Handler handler, const Log& log,
                                                        Counters& counters);
     virtual ~StreamServer() = default;  // stops

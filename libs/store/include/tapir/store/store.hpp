@@ -27,6 +27,11 @@
 
 namespace tapir::store {
 
+// A number as key or value: eight octets, which sort as the numbers do.
+Bytes number(std::uint64_t value);
+// 0 if there are fewer octets.
+std::uint64_t number_of(ByteView octets);
+
 // Whether a write that returned survives a power cut, or only a crash of this process.
 enum class Durability : std::uint8_t { buffered, synced };
 
