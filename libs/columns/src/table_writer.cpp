@@ -459,7 +459,7 @@ Result<Bytes> TableWriter::finish(const FinishOptions& options) {
     for (const ColumnChunk& chunk : impl_->columns) {
         shape.push_back(chunk.column());
     }
-    TableWriter done(impl_->root, std::move(shape));
+    TableWriter done(impl_->root, shape);
     std::swap(impl_, done.impl_);
     auto& columns = done.impl_->columns;
 

@@ -12,10 +12,14 @@ Result<std::unique_ptr<EdgeLedger>> EdgeLedger::open(world::Files& files, std::s
                                                      const jose::PrivateJwk& key) {
     TRY(files.make_directories(directory));
     auto ledger = std::make_unique<EdgeLedger>(Private{}, files, std::move(directory), key);
-    ledger->log_.emplace(TRY(ledger->read_log()));
-    ledger->size_ = ledger->log_->head().size;
+    ledger->keep(TRY(ledger->read_log()));
     TRY(ledger->write_verifier());
     return ledger;
+}
+
+void EdgeLedger::keep(ledger::Log log) {
+    size_ = log.head().size;
+    log_ = std::make_unique<ledger::Log>(std::move(log));
 }
 
 // What `tapir ledger verify` checks with, unless it is told.
@@ -80,8 +84,7 @@ Result<void> EdgeLedger::write(const ledger::LogStep& step) {
 Result<void> EdgeLedger::append(std::uint64_t index, const Bytes& leaf, std::string_view openings) {
     const std::lock_guard lock(mutex_);
     if (!log_) {
-        log_.emplace(TRY(read_log()));
-        size_ = log_->head().size;
+        keep(TRY(read_log()));
         if (size_ == index + 1 && TRY(leaf_octets_locked(index)) == leaf) {
             return {};  // all but the last fsync had been done
         }

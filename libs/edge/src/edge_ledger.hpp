@@ -10,7 +10,6 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <string>
 #include <string_view>
 
@@ -47,6 +46,7 @@ public:
 
 private:
     Result<ledger::Log> read_log() const;
+    void keep(ledger::Log log);
     Result<void> expect_new() const;
     Result<void> write_verifier();
     Result<void> write(const ledger::LogStep& step);
@@ -58,7 +58,7 @@ private:
     const jose::PrivateJwk& key_;
     mutable std::mutex mutex_;
     std::uint64_t size_ = 0;
-    std::optional<ledger::Log> log_;  // nothing after a failed write, until it is read again
+    std::unique_ptr<ledger::Log> log_;  // nothing after a failed write, until it is read again
 };
 
 }  // namespace tapir::edge

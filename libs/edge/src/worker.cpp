@@ -163,6 +163,13 @@ client::Tagger& Worker::tagger_of(const std::shared_ptr<const Day>& day) {
     return *tagger_;
 }
 
+Result<std::size_t, privacy::NeverReleased> Worker::form_of(const dns::FoldedName& name) const {
+    if (const auto& suffixes = lists_->suffixes) {
+        return privacy::registered_domain_of(name, *suffixes);
+    }
+    return fail(privacy::NeverReleased::unlisted_suffix);
+}
+
 void Worker::tag_slots(client::Tagger& tagger, const privacy::GateKey& gate) {
     for (std::size_t i = 0; i < slots_used_; ++i) {
         Slot& slot = slots_[i];
@@ -171,8 +178,10 @@ void Worker::tag_slots(client::Tagger& tagger, const privacy::GateKey& gate) {
         // own: the entry's number will do.
         std::uint64_t name = slot.match ? static_cast<std::uint64_t>(slot.match->id) : 0;
         if (!slot.match) {
-            const auto form = privacy::registered_domain_of(slot.folded, *lists_->suffixes);
-            if (form) {
+            const auto form = form_of(slot.folded);
+            if (!form) {
+                slot.withheld = fate_of(form.error());
+            } else {
                 slot.form_labels = *form;
                 const dns::NameText text(slot.folded.suffix(*form), dns::Case::lower);
                 slot.form_fingerprint = gate.fingerprint(text.view());
@@ -221,7 +230,7 @@ std::optional<Fate> Worker::find_name(const Slot& slot, BatchResult& result) con
         found.minute = time ? time->minute() : UtcTime();
     } else {
         if (slot.form_labels == 0) {
-            return fate_of(privacy::registered_domain_of(slot.folded, *lists_->suffixes).error());
+            return slot.withheld;
         }
         if (question.qclass != dns::RrClass::in) {
             return Fate::name_other_class;

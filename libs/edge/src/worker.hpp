@@ -20,6 +20,7 @@
 #include "rows.hpp"
 #include "tapir/client/tagger.hpp"
 #include "tapir/dns/message.hpp"
+#include "tapir/privacy/form.hpp"
 #include "tapir/privacy/gate.hpp"
 
 namespace tapir::edge {
@@ -74,7 +75,8 @@ private:
         dns::Message dns;
         const FrameItem* item = nullptr;
         std::optional<names::Match> match;
-        std::size_t form_labels = 0;  // of a name that may be released
+        std::size_t form_labels = 0;   // of a name that may be released
+        std::optional<Fate> withheld;  // if it may not
         privacy::Fingerprint form_fingerprint{};
         client::Tags tags;
     };
@@ -84,6 +86,8 @@ private:
     bool is_name_ignored(Slot& slot) const;
     // The tagger of a day.
     client::Tagger& tagger_of(const std::shared_ptr<const Day>& day);
+    // How many labels of a name may leave.
+    Result<std::size_t, privacy::NeverReleased> form_of(const dns::FoldedName& name) const;
     void tag_slots(client::Tagger& tagger, const privacy::GateKey& gate);
     Fate count_row(const Slot& slot, std::uint32_t entry, const Day& day);
     std::optional<Fate> find_name(const Slot& slot, BatchResult& result) const;

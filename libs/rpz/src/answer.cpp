@@ -402,7 +402,7 @@ QueryOutcome Answer::outcome() const {
 bool Answer::next(Bytes& message, UtcTime now) {
     Impl& self = *impl_;
     if (auto& ready = self.ready) {
-        message = *std::move(ready);
+        message = std::exchange(*ready, {});
         ready.reset();
     } else if (self.pending) {
         message = self.next_transfer_message();

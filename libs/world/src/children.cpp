@@ -59,7 +59,9 @@ struct Pipes {
     sigset_t none{};
     ::sigemptyset(&none);
     ::sigprocmask(SIG_SETMASK, &none, nullptr);
-    std::signal(SIGPIPE, SIG_DFL);
+    struct sigaction usual{};
+    usual.sa_handler = SIG_DFL;
+    ::sigaction(SIGPIPE, &usual, nullptr);
     limit(RLIMIT_CORE, 0);
     limit(RLIMIT_CPU, command.cpu_s_max);
     ::dup2(pipes.input.end(0), 0);
