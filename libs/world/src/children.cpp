@@ -58,10 +58,8 @@ struct Pipes {
     };
     sigset_t none{};
     ::sigemptyset(&none);
-    ::sigprocmask(SIG_SETMASK, &none, nullptr);
-    struct sigaction usual{};
-    usual.sa_handler = SIG_DFL;
-    ::sigaction(SIGPIPE, &usual, nullptr);
+    ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
+    std::signal(SIGPIPE, SIG_DFL);
     limit(RLIMIT_CORE, 0);
     limit(RLIMIT_CPU, command.cpu_s_max);
     ::dup2(pipes.input.end(0), 0);
