@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "tapir/base/result.hpp"
+#include "tapir/ledger/checkpoint.hpp"
+#include "tapir/world/files.hpp"
 
 namespace tapir::cli {
 
@@ -34,8 +36,10 @@ Result<std::string> show(const std::string& path, std::uint64_t rows);
 
 struct VerifyOptions {
     std::string verifier;  // "ORIGIN+ID+KEY"; empty: the file `verifier` of the ledger
-    std::string sent;      // folder with the files that were sent; empty: not compared
+    std::string sent;      // folder with the files that were sent; empty: the one above the ledger
 };
+// The key to verify with that lies beside a log.
+Result<ledger::NoteVerifier> read_verifier(world::Files& files, const std::string& folder);
 // ledger verify: every leaf, tile and checkpoint, and the files that were sent.
 Result<std::string> verify_ledger(const std::string& folder, const VerifyOptions& options);
 

@@ -57,9 +57,15 @@ private:
     Result<void> check(std::uint64_t index, const ledger::LeafPayload& payload) {
         const std::string path = folder_ + "/" + payload.name;
         const auto opening = openings_.find(payload.commitment);
-        if (!files_.exists(path) || opening == openings_.end()) {
+        if (!files_.exists(path)) {
             ++absent_;
             return {};
+        }
+        if (opening == openings_.end()) {
+            return fail(Code::corrupt,
+                        fmt::format("{}: is here, but openings.jsonl has no line for what leaf {} "
+                                    "says was sent: it cannot be checked",
+                                    path, index));
         }
         const Bytes sent = TRY(files_.read(path, payload_size_max));
         if (sent.size() != payload.size ||
@@ -80,14 +86,17 @@ private:
 
 }  // namespace
 
+Result<ledger::NoteVerifier> read_verifier(world::Files& files, const std::string& folder) {
+    std::string words(as_text(TRY(files.read(folder + "/verifier", verifier_size_max))));
+    words.erase(words.find_last_not_of(" \r\n") + 1);
+    return ledger::NoteVerifier::parse(words);
+}
+
 Result<std::string> verify_ledger(const std::string& folder, const VerifyOptions& options) {
     world::SystemFiles files;
-    std::string words = options.verifier;
-    if (words.empty()) {
-        words = as_text(TRY(files.read(folder + "/verifier", verifier_size_max)));
-        words.erase(words.find_last_not_of(" \r\n") + 1);
-    }
-    const auto verifier = TRY(ledger::NoteVerifier::parse(words));
+    const auto verifier =
+        TRY(options.verifier.empty() ? read_verifier(files, folder)
+                                     : ledger::NoteVerifier::parse(options.verifier));
     SentFiles sent(files, options.sent.empty() ? folder + "/.." : options.sent,
                    TRY(read_openings(files, folder + "/openings.jsonl")));
     const ledger::ReadFile read = [&](std::string_view path) {
@@ -99,8 +108,7 @@ Result<std::string> verify_ledger(const std::string& folder, const VerifyOptions
         }));
     return fmt::format(
         "{}: {} leaves, {} tiles, {} entry bundles: all agree with the checkpoint\n"
-        "{} sent files compared and as committed; {} are not here (erased, or not "
-        "opened)\n",
+        "{} sent files compared and as committed; {} are not here (erased)\n",
         verifier.origin, report.head.size, report.tiles, report.bundles, sent.compared(),
         sent.absent());
 }

@@ -73,41 +73,69 @@ Result<std::string> show_jws(std::string_view text) {
     return out + "(signature not checked)\n";
 }
 
+// A list of messages, one message, or one a line.
 Result<std::string> show_messages(std::string_view text) {
-    const auto messages = jose::split_batch(text);
+    std::vector<std::string_view> messages;
+    if (text.starts_with('[')) {
+        auto split = jose::split_batch(text);
+        if (!split) {
+            return fail(Code::invalid,
+                        fmt::format("not a batch of messages: {}", jose::to_string(split.error())));
+        }
+        messages = *std::move(split);
+    } else if (text::Json::parse(text, jose::jws_size_max)) {
+        messages.push_back(text);
+    } else {
+        while (!text.empty()) {
+            const std::string_view line = text.substr(0, text.find('\n'));
+            text.remove_prefix(std::min(text.size(), line.size() + 1));
+            if (!line.empty()) {
+                messages.push_back(line);
+            }
+        }
+    }
     std::string out;
-    if (messages) {
-        for (const std::string_view message : *messages) {
-            out += TRY(show_jws(message));
-        }
-        return out + fmt::format("{} messages\n", messages->size());
+    for (const std::string_view message : messages) {
+        out += TRY(show_jws(message));
     }
-    // One message a line.
-    std::size_t count = 0;
-    while (!text.empty()) {
-        const std::string_view line = text.substr(0, text.find('\n'));
-        text.remove_prefix(std::min(text.size(), line.size() + 1));
-        if (!line.empty()) {
-            out += TRY(show_jws(line));
-            ++count;
-        }
-    }
-    return out + fmt::format("{} messages\n", count);
+    return out + fmt::format("{} messages\n", messages.size());
+}
+
+std::string pretty(ByteView leaf) {
+    const auto json = text::Json::parse(as_text(leaf));
+    return json ? json->to_pretty() : to_hex(leaf);
 }
 
 Result<std::string> show_leaves(ByteView bundle) {
     std::string out;
     for (const ByteView leaf : TRY(ledger::split_bundle(bundle))) {
-        const auto json = text::Json::parse(as_text(leaf));
-        out += (json ? json->to_pretty() : to_hex(leaf)) + "\n";
+        out += pretty(leaf) + "\n";
     }
     return out;
+}
+
+// A ledger's folder: its checkpoint and all leaves, verified on the way.
+Result<std::string> show_ledger(world::Files& files, const std::string& folder) {
+    const ledger::NoteVerifier verifier = TRY(read_verifier(files, folder));
+    const ledger::ReadFile read = [&](std::string_view path) {
+        return files.read(fmt::format("{}/{}", folder, path), ledger::bundle_size_max);
+    };
+    std::string out(as_text(TRY(read("checkpoint"))));
+    const auto report =
+        TRY(ledger::verify_log(read, verifier, [&out](std::uint64_t index, ByteView leaf) {
+            out += fmt::format("leaf {}: {}\n", index, pretty(leaf));
+            return Result<void>();
+        }));
+    return out + fmt::format("{} leaves\n", report.head.size);
 }
 
 }  // namespace
 
 Result<std::string> show(const std::string& path, std::uint64_t rows) {
     world::SystemFiles files;
+    if (files.exists(path + "/checkpoint")) {
+        return show_ledger(files, path);
+    }
     const Bytes octets = TRY(files.read(path, file_size_max));
     const std::string_view text = as_text(octets);
     if (text.starts_with("PAR1")) {
@@ -119,13 +147,13 @@ Result<std::string> show(const std::string& path, std::uint64_t rows) {
     if (path.ends_with("/checkpoint")) {
         return std::string(text);
     }
-    const auto first = text.find_first_not_of(" \t\r\n");
-    const char start = first == std::string_view::npos ? '\0' : text[first];
-    if (start == '[' || text.find("\"protected\"") != std::string_view::npos) {
-        return show_messages(text);
+    const std::string_view trimmed =
+        text.substr(std::min(text.find_first_not_of(" \t\r\n"), text.size()));
+    if (trimmed.starts_with('[') || trimmed.find("\"protected\"") != std::string_view::npos) {
+        return show_messages(trimmed);
     }
-    if (start == '{') {
-        return TRY(text::Json::parse(text)).to_pretty() + "\n";
+    if (trimmed.starts_with('{')) {
+        return TRY(text::Json::parse(trimmed)).to_pretty() + "\n";
     }
     return fail(Code::invalid, fmt::format("{}: expected Parquet, JWS, JSON, or a ledger's "
                                            "checkpoint or entry bundle",

@@ -1,0 +1,172 @@
+"""tapir as an operator types it: every command on real files, and what it says of wrong ones."""
+import json
+import os
+import pathlib
+import shutil
+import socket
+import stat
+import struct
+import subprocess
+import tempfile
+import threading
+import unittest
+
+BIN = pathlib.Path(os.environ["TAPIR_BIN"])
+SOURCE = pathlib.Path(os.environ["TAPIR_SOURCE"])
+CONTENT_TYPE = b"protobuf:dnstap.Dnstap"
+
+
+def tapir(*words, status=0):
+    done = subprocess.run([BIN / "tapir", *map(str, words)], capture_output=True, text=True, timeout=300)
+    assert done.returncode == status, (words, done.returncode, done.stdout, done.stderr)
+    return done.stdout if status == 0 else done.stderr
+
+
+def control(kind):
+    body = struct.pack(">III", kind, 1, len(CONTENT_TYPE)) + CONTENT_TYPE
+    return struct.pack(">II", 0, len(body)) + body
+
+
+def field(number, octets):
+    """A length-delimited protobuf field; short ones only."""
+    assert len(octets) < 128
+    return bytes([number << 3 | 2, len(octets)]) + octets
+
+
+def dnstap_frame(name, client):
+    labels = b"".join(bytes([len(part)]) + part.encode() for part in name.split(".")) + b"\0"
+    answer = struct.pack(">HHHHHH", 1, 0x8180, 1, 0, 0, 0) + labels + struct.pack(">HH", 1, 1)
+    time = bytes([12 << 3]) + varint(1_790_000_040)
+    message = bytes([1 << 3, 6]) + field(4, client) + time + field(14, answer)
+    return bytes([15 << 3, 1]) + field(14, message)
+
+
+def varint(number):
+    octets = b""
+    while number > 127:
+        octets += bytes([number & 127 | 128])
+        number >>= 7
+    return octets + bytes([number])
+
+
+def fstrm(frames):
+    body = b"".join(struct.pack(">I", len(frame)) + frame for frame in frames)
+    return control(2) + body + struct.pack(">III", 0, 4, 3)
+
+
+class Cli(unittest.TestCase):
+    def setUp(self):
+        self._folder = tempfile.TemporaryDirectory(prefix="tapir-cli-")
+        self.folder = pathlib.Path(self._folder.name)
+        self.addCleanup(self._folder.cleanup)
+
+    def process(self):
+        """A run of the edge's twin over a capture made here: two names, one of them listed."""
+        clients = [bytes([10, n % 4, 0, n]) for n in range(100)]
+        frames = [dnstap_frame(name, client) for client in clients for name in ("listed.se", "www.fresh-name.se")]
+        (self.folder / "in.fstrm").write_bytes(fstrm(frames))
+        (self.folder / "names.txt").write_text("listed.se\n")
+        out = self.folder / "out"
+        subprocess.run([BIN / "tapir-edge", "process", self.folder / "in.fstrm", "--out", out,
+                        "--well-known", self.folder / "names.txt"], check=True, capture_output=True, timeout=300)
+        return out
+
+    def test_keys(self):
+        tapir("keys", "new", "--kid", "edge-1.example", "--out", self.folder)
+        private = self.folder / "edge-1.example.jwk"
+        self.assertEqual(stat.S_IMODE(private.stat().st_mode), 0o600)
+        secret = json.loads(private.read_text())["d"]
+        shown = tapir("keys", "show", private)
+        self.assertIn("edge-1.example", shown)
+        self.assertNotIn(secret, shown)
+        self.assertNotIn("\"d\"", (self.folder / "edge-1.example.public.jwk").read_text())
+        self.assertIn("edge-1.example", tapir("keys", "new", "--kid", "edge-1.example", "--out", self.folder, status=1))
+        self.assertEqual(json.loads(private.read_text())["d"], secret, "nothing is overwritten")
+
+    def test_lists(self):
+        names = self.folder / "names.txt"
+        names.write_text("Example.com\n.example.org\n# why\n\nexample.com.\n")
+        index = self.folder / "names.index"
+        self.assertIn("2 entries, 1 duplicates", tapir("list", "compile", names, "--out", index))
+        for path in (names, index, SOURCE / "libs/names/golden/edm/well-known.dawg"):
+            self.assertIn("not listed", tapir("list", "lookup", path, "no-such-name.se"))
+        for path in (names, index):
+            said = tapir("list", "lookup", path, "EXAMPLE.com", "a.b.example.org", "example.org").splitlines()
+            self.assertTrue(said[0].endswith("example.com.  exact"), said)
+            self.assertTrue(said[1].endswith(".example.org.  suffix"), said)
+            self.assertTrue(said[2].endswith("not listed"), said)
+        names.write_text("good.se\n" + "x" * 64 + ".se\n")
+        self.assertIn("names.txt:2:", tapir("list", "compile", names, "--out", index, status=1))
+
+    def test_what_an_edge_made_is_shown(self):
+        out = self.process()
+        histogram, = (out / "histograms").iterdir()
+        shown = tapir("show", histogram)
+        self.assertIn("listed", shown)
+        self.assertIn("1 of 1 rows", shown)
+        for messages in (out / "events.jsonl", out / "batches/0000000000/new_qname.json"):
+            shown = tapir("show", messages)
+            self.assertIn('"qname": "fresh-name.se."', shown)
+            self.assertIn("1 messages", shown)
+        (self.folder / "one.json").write_text((out / "events.jsonl").read_text().splitlines()[0])
+        self.assertIn("1 messages", tapir("show", self.folder / "one.json"))
+        self.assertIn('"profile": "standard"', tapir("show", out / "ledger"))
+        self.assertIn('"profile": "standard"', tapir("show", out / "ledger/tile/entries/000.p/1"))
+        self.assertIn("offline.invalid/ledger", tapir("show", out / "ledger/checkpoint"))
+        (self.folder / "noise").write_bytes(bytes(range(256)))
+        self.assertIn("expected Parquet, JWS, JSON", tapir("show", self.folder / "noise", status=1))
+
+    def test_every_change_to_a_ledger_is_found(self):
+        out = self.process()
+        self.assertIn("1 leaves", tapir("ledger", "verify", out / "ledger"))
+        paths = [path.relative_to(out) for top in ("ledger", "batches", "histograms") for path in (out / top).rglob("*")
+                 if path.is_file() and path.name != "verifier"]
+        self.assertEqual(len(paths), 6, paths)
+        for path in paths:
+            changed = self.folder / "changed"
+            shutil.copytree(out, changed)
+            octets = bytearray((changed / path).read_bytes())
+            octets[len(octets) // 2] ^= 1
+            (changed / path).write_bytes(octets)
+            self.assertTrue(tapir("ledger", "verify", changed / "ledger", status=1), path)
+            (changed / path).unlink()
+            gone = path.parts[0] != "ledger"
+            said = tapir("ledger", "verify", changed / "ledger", status=0 if gone else 1)
+            self.assertTrue("1 are not here" in said if gone else said, path)
+            shutil.rmtree(changed)
+        other = "offline.invalid/ledger+00000000+" + "A" * 44
+        tapir("ledger", "verify", out / "ledger", "--verifier", other, status=1)
+
+    def test_replay(self):
+        (self.folder / "in.fstrm").write_bytes(fstrm([b"one", b"three", b"five"]))
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(self.folder / "dnstap.sock"))
+        listener.listen()
+        heard = bytearray()
+
+        def serve():
+            peer, _ = listener.accept()
+            with peer:
+                heard.extend(peer.recv(4096))  # READY
+                peer.sendall(control(1))  # ACCEPT
+                while chunk := peer.recv(4096):
+                    heard.extend(chunk)
+                    if heard.endswith(struct.pack(">III", 0, 4, 3)):  # STOP
+                        peer.sendall(struct.pack(">III", 0, 4, 5))  # FINISH
+
+        server = threading.Thread(target=serve)
+        server.start()
+        said = tapir("replay", self.folder / "in.fstrm", "--to", f"unix:{self.folder}/dnstap.sock", "--times", 2, "--rate", 1000)
+        server.join(30)
+        listener.close()
+        self.assertIn("6 frames", said)
+        self.assertEqual(bytes(heard).count(struct.pack(">I", 5) + b"three"), 2)
+        self.assertTrue(tapir("replay", self.folder / "in.fstrm", "--to", "unix:/nowhere", status=1))
+
+    def test_wrong_words(self):
+        for words in ((), ("no-such-command",), ("list",), ("show",), ("explain", "a.se", "--url", "http://127.0.0.1:1")):
+            self.assertTrue(tapir(*words, status=1), words)
+
+
+if __name__ == "__main__":
+    unittest.main()
