@@ -7,51 +7,21 @@ import socket
 import stat
 import struct
 import subprocess
+import sys
 import tempfile
 import threading
 import unittest
 
 BIN = pathlib.Path(os.environ["TAPIR_BIN"])
 SOURCE = pathlib.Path(os.environ["TAPIR_SOURCE"])
-CONTENT_TYPE = b"protobuf:dnstap.Dnstap"
+sys.path.insert(0, str(SOURCE / "lab/real"))
+from frames import ACCEPT, CONTENT, FINISH, STOP, capture, control, dns_answer, dnstap_response  # noqa: E402
 
 
 def tapir(*words, status=0):
     done = subprocess.run([BIN / "tapir", *map(str, words)], capture_output=True, text=True, timeout=300)
     assert done.returncode == status, (words, done.returncode, done.stdout, done.stderr)
     return done.stdout if status == 0 else done.stderr
-
-
-def control(kind):
-    body = struct.pack(">III", kind, 1, len(CONTENT_TYPE)) + CONTENT_TYPE
-    return struct.pack(">II", 0, len(body)) + body
-
-
-def field(number, octets):
-    """A length-delimited protobuf field; short ones only."""
-    assert len(octets) < 128
-    return bytes([number << 3 | 2, len(octets)]) + octets
-
-
-def dnstap_frame(name, client):
-    labels = b"".join(bytes([len(part)]) + part.encode() for part in name.split(".")) + b"\0"
-    answer = struct.pack(">HHHHHH", 1, 0x8180, 1, 0, 0, 0) + labels + struct.pack(">HH", 1, 1)
-    time = bytes([12 << 3]) + varint(1_790_000_040)
-    message = bytes([1 << 3, 6]) + field(4, client) + time + field(14, answer)
-    return bytes([15 << 3, 1]) + field(14, message)
-
-
-def varint(number):
-    octets = b""
-    while number > 127:
-        octets += bytes([number & 127 | 128])
-        number >>= 7
-    return octets + bytes([number])
-
-
-def fstrm(frames):
-    body = b"".join(struct.pack(">I", len(frame)) + frame for frame in frames)
-    return control(2) + body + struct.pack(">III", 0, 4, 3)
 
 
 class Cli(unittest.TestCase):
@@ -63,8 +33,9 @@ class Cli(unittest.TestCase):
     def process(self):
         """A run of the edge's twin over a capture made here: two names, one of them listed."""
         clients = [bytes([10, n % 4, 0, n]) for n in range(100)]
-        frames = [dnstap_frame(name, client) for client in clients for name in ("listed.se", "www.fresh-name.se")]
-        (self.folder / "in.fstrm").write_bytes(fstrm(frames))
+        frames = [dnstap_response(dns_answer(name), client, 1_790_000_040)
+                  for client in clients for name in ("listed.se", "www.fresh-name.se")]
+        (self.folder / "in.fstrm").write_bytes(capture(frames))
         (self.folder / "names.txt").write_text("listed.se\n")
         out = self.folder / "out"
         subprocess.run([BIN / "tapir-edge", "process", self.folder / "in.fstrm", "--out", out,
@@ -138,7 +109,7 @@ class Cli(unittest.TestCase):
         tapir("ledger", "verify", out / "ledger", "--verifier", other, status=1)
 
     def test_replay(self):
-        (self.folder / "in.fstrm").write_bytes(fstrm([b"one", b"three", b"five"]))
+        (self.folder / "in.fstrm").write_bytes(capture([b"one", b"three", b"five"]))
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(str(self.folder / "dnstap.sock"))
         listener.listen()
@@ -148,11 +119,11 @@ class Cli(unittest.TestCase):
             peer, _ = listener.accept()
             with peer:
                 heard.extend(peer.recv(4096))  # READY
-                peer.sendall(control(1))  # ACCEPT
+                peer.sendall(control(ACCEPT, CONTENT))  # ACCEPT
                 while chunk := peer.recv(4096):
                     heard.extend(chunk)
-                    if heard.endswith(struct.pack(">III", 0, 4, 3)):  # STOP
-                        peer.sendall(struct.pack(">III", 0, 4, 5))  # FINISH
+                    if heard.endswith(control(STOP)):
+                        peer.sendall(control(FINISH))
 
         server = threading.Thread(target=serve)
         server.start()

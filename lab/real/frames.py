@@ -1,4 +1,4 @@
-"""A Frame Streams listener that writes what a resolver sends into a file and counts it: to wait for frames, not for time."""
+"""Frame Streams and dnstap for tests: frames made by hand, and a listener that records and counts what a resolver sends."""
 
 import contextlib
 import socket
@@ -12,6 +12,35 @@ ACCEPT, START, STOP, READY, FINISH = 1, 2, 3, 4, 5
 def control(kind, content=b""):
     field = struct.pack("!2I", 1, len(content)) + content if content else b""
     return struct.pack("!3I", 0, 4 + len(field), kind) + field
+
+
+def capture(frames):
+    """A .fstrm file, or what a unidirectional sender writes."""
+    return control(START, CONTENT) + b"".join(struct.pack("!I", len(frame)) + frame for frame in frames) + control(STOP)
+
+
+def _varint(number):
+    octets = b""
+    while number > 127:
+        octets += bytes([number & 127 | 128])
+        number >>= 7
+    return octets + bytes([number])
+
+
+def _field(number, octets):
+    return bytes([number << 3 | 2]) + _varint(len(octets)) + octets
+
+
+def dns_answer(name):
+    """An answer to a query for the name's A records, without any."""
+    labels = b"".join(bytes([len(part)]) + part.encode("ascii") for part in name.rstrip(".").split(".")) + b"\0"
+    return struct.pack("!6H", 1, 0x8180, 1, 0, 0, 0) + labels + struct.pack("!2H", 1, 1)
+
+
+def dnstap_response(answer, client, time_s):
+    """A CLIENT_RESPONSE. `client`: the address, 4 or 16 octets."""
+    message = bytes([1 << 3, 6]) + _field(4, client) + bytes([12 << 3]) + _varint(time_s) + _field(14, answer)
+    return bytes([15 << 3, 1]) + _field(14, message)
 
 
 class Recorder(threading.Thread):

@@ -1,0 +1,182 @@
+"""tapir-edge as its users meet it: a start that fails says why, bad input is counted, a stop loses nothing."""
+import json
+import os
+import pathlib
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+import urllib.request
+
+BIN = pathlib.Path(os.environ["TAPIR_BIN"])
+SOURCE = pathlib.Path(os.environ["TAPIR_SOURCE"])
+PATIENCE_S = 60
+sys.path.insert(0, str(SOURCE / "lab/real"))
+from frames import ACCEPT, CONTENT, READY, capture, control, dns_answer, dnstap_response  # noqa: E402
+
+
+def wait_for(what, condition):
+    deadline = time.monotonic() + PATIENCE_S
+    while not (result := condition()):
+        assert time.monotonic() < deadline, f"waited {PATIENCE_S} s for {what}"
+        time.sleep(0.02)
+    return result
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Edge(unittest.TestCase):
+    def setUp(self):
+        self._folder = tempfile.TemporaryDirectory(prefix="tapir-edge-")
+        self.addCleanup(self._folder.cleanup)
+        self.folder = pathlib.Path(self._folder.name)
+        subprocess.run([BIN / "tapir", "keys", "new", "--kid", "edge-1.example", "--out", self.folder], check=True,
+                       capture_output=True)
+        self.port = free_port()
+        self.config = self.folder / "edge.toml"
+        self.settings = {"input.unix": f'"{self.folder}/dnstap.sock"', "state.dir": f'"{self.folder}/state"',
+                         "keys.signing": f'"{self.folder}/edge-1.example.jwk"', "metrics.listen": f'"127.0.0.1:{self.port}"',
+                         "client_networks": '["10.0.0.0/8"]', "release.batch_s": "1"}
+
+    def write(self, **more):
+        lines = [f"{key} = {value}" for key, value in self.settings.items()]
+        lines += [f"{key.replace('__', '.')} = {value}" for key, value in more.items()]
+        self.config.write_text("\n".join(lines) + "\n")
+        return len(lines)  # the number of the last line
+
+    def refused(self):
+        done = subprocess.run([BIN / "tapir-edge", "run", "--config", self.config], capture_output=True, text=True,
+                              timeout=PATIENCE_S)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        return done.stderr
+
+    def start(self):
+        starts = self.log().count('"ready"') if (self.folder / "log").exists() else 0
+        with open(self.folder / "log", "ab") as log:
+            self.process = subprocess.Popen([BIN / "tapir-edge", "run", "--config", self.config], stderr=log)
+        self.addCleanup(self.process.kill)
+        wait_for("the edge", lambda: self.process.poll() is not None or self.log().count('"ready"') > starts)
+        self.assertIsNone(self.process.poll(), self.log())
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        self.assertEqual(self.process.wait(PATIENCE_S), 0, self.log())
+
+    def log(self):
+        return (self.folder / "log").read_text()
+
+    def metric(self, name):
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=5) as page:
+            for line in page.read().decode().splitlines():
+                if line.startswith(name + " "):
+                    return int(line.rsplit(" ", 1)[1])
+        return 0
+
+    def frames(self, fate, reason):
+        return self.metric(f'tapir_edge_frames_total{{fate="{fate}",reason="{reason}"}}')
+
+    def send(self, octets):
+        with socket.socket(socket.AF_UNIX) as peer:
+            peer.connect(str(self.folder / "dnstap.sock"))
+            peer.sendall(octets)
+            peer.shutdown(socket.SHUT_WR)
+            while peer.recv(4096):
+                pass
+
+    def test_a_bad_start_names_file_line_and_key(self):
+        line = self.write(histogram__no_such="1")
+        self.assertIn(f"{self.config}:{line}: histogram.no_such: expected", self.refused())
+        line = self.write(lists__well_known='"/nowhere/names.txt"')
+        self.assertIn(f"{self.config}:{line}: lists.well_known: expected a readable file", self.refused())
+        names = self.folder / "names.txt"
+        names.write_text("good.se\n" + "x" * 64 + ".se\n")
+        self.write(lists__well_known=f'"{names}"')
+        self.assertIn(f"{names}:2: ", self.refused())
+        clients = self.folder / "clients.txt"
+        clients.write_text("# ours\n10.0.0.0/8\n10.0.0.0/99\n")
+        self.write(lists__ignored_clients=f'"{clients}"')
+        self.assertIn(f"{clients}:3: ", self.refused())
+        line = self.write(workers='"many"')
+        self.assertIn(f"{self.config}:{line}: workers: expected", self.refused())
+        (self.folder / "edge-1.example.jwk").chmod(0o644)
+        self.write()
+        self.assertIn("keys.signing", self.refused())
+
+    def test_bad_input_is_counted_and_the_edge_goes_on(self):
+        self.write()
+        self.start()
+        good = dnstap_response(dns_answer("www.fresh-name.se"), bytes([10, 0, 0, 1]), int(time.time()))
+        answer = dns_answer("www.fresh-name.se")
+        looping = answer[:12] + b"\xc0\x0c" + answer[14:]
+        bad = [b"\xff" * 5, *(dnstap_response(octets, bytes([10, 0, 0, 1]), int(time.time()))
+                              for octets in (answer[:5], answer[:20], b"", answer[:12], looping))]
+        self.send(capture([*bad, good]))
+        self.send(capture([good])[:-20])  # ends inside the frame
+        self.send(control(4, CONTENT)[:7])
+        self.send(b"GET / HTTP/1.1\r\n\r\n")
+        oversized = struct.pack("!I", 300_000) + bytes(300_000)
+        octets = capture([good])
+        start = len(control(2, CONTENT))
+        self.send(octets[:start] + oversized + octets[start:])
+        wait_for("the frames", lambda: self.frames("frame", "oversized") == 1 and self.frames("frame", "truncated") >= 1)
+        wait_for("the good ones", lambda: self.frames("pending", "first_client") + self.frames("pending", "waiting") == 2)
+        self.assertEqual(self.frames("frame", "undecodable"), 1)
+        self.assertEqual(self.frames("dns", "malformed"), 4)
+        self.assertEqual(self.frames("dns", "no_question"), 1)
+        self.assertGreaterEqual(self.metric('tapir_edge_streams_ended_total{how="failed"}'), 1)
+        for said in ("over the size limit", "ended inside a frame", "does not speak Frame Streams"):
+            self.assertIn(said, self.log())
+        self.stop()
+        self.assertNotIn("10.0.0.1", self.log())
+
+    def test_a_handshake_and_what_is_released_lies_in_outbox_and_ledger(self):
+        self.write()
+        self.start()
+        with socket.socket(socket.AF_UNIX) as peer:
+            peer.connect(str(self.folder / "dnstap.sock"))
+            peer.sendall(control(READY, CONTENT))
+            self.assertEqual(peer.recv(4096), control(ACCEPT, CONTENT))
+            now = int(time.time())
+            peer.sendall(capture([dnstap_response(dns_answer("www.fresh-name.se"), bytes([10, n % 4, 0, n]), now)
+                                  for n in range(100)]))
+            wait_for("FINISH", lambda: peer.recv(4096))
+        wait_for("the release", lambda: self.frames("released", "now") == 1)
+        self.stop()
+        shown = subprocess.run([BIN / "tapir", "ledger", "verify", self.folder / "state/ledger"], check=True,
+                               capture_output=True, text=True).stdout
+        self.assertIn("all agree with the checkpoint", shown)
+        sent = "".join(path.read_text() for path in (self.folder / "state/batches").rglob("new_qname.json"))
+        self.assertEqual(sent.count('"signature"'), 1)
+        self.start()  # and once more: the outbox is taken up again
+        self.assertGreaterEqual(self.metric("tapir_edge_outbox_batches"), 1)
+        self.stop()
+
+    def test_examples_are_settings(self):
+        for program in ("tapir-edge", "tapir-policy", "tapir-core"):
+            example = subprocess.run([BIN / program, "example-settings"], check=True, capture_output=True, text=True).stdout
+            self.assertIn("# ", example)
+            help_text = subprocess.run([BIN / program, "help-settings"], check=True, capture_output=True, text=True).stdout
+            self.assertIn("state.dir", help_text)
+
+    def test_the_twin_accounts_for_every_frame(self):
+        frames = [dnstap_response(dns_answer("www.fresh-name.se"), bytes([10, 0, 0, n]), 1_790_000_040) for n in range(5)]
+        (self.folder / "in.fstrm").write_bytes(capture([*frames, b"\xff"]))
+        out = self.folder / "out"
+        done = subprocess.run([BIN / "tapir-edge", "process", self.folder / "in.fstrm", "--out", out], capture_output=True,
+                              text=True, check=True)
+        self.assertIn("test key", done.stderr)
+        report = json.loads((out / "report.json").read_text())
+        self.assertEqual(report["frames"]["read"], 6)
+        self.assertEqual(sum(n for group in report["frames"]["fates"].values() for n in group.values()), 6)
+
+
+if __name__ == "__main__":
+    unittest.main()
