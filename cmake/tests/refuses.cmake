@@ -45,7 +45,7 @@ foreach(name IN LISTS libraries)
   string(APPEND text "add_subdirectory(libs/${name})\n")
 endforeach()
 file(WRITE ${tree}/CMakeLists.txt ${text})
-execute_process(COMMAND ${CMAKE_COMMAND} -S ${tree} -B ${WORK}/build -DCMAKE_CXX_COMPILER=${COMPILER} -DCMAKE_CXX_COMPILER_LAUNCHER=${LAUNCHER}
+execute_process(COMMAND ${CMAKE_COMMAND} -G ${GENERATOR} -S ${tree} -B ${WORK}/build -DCMAKE_CXX_COMPILER=${COMPILER} -DCMAKE_CXX_COMPILER_LAUNCHER=${LAUNCHER}
   RESULT_VARIABLE status)
 if(status EQUAL 0 AND build)
   execute_process(COMMAND ${CMAKE_COMMAND} --build ${WORK}/build RESULT_VARIABLE status)

@@ -71,6 +71,10 @@ struct Capture {
     std::string version;
 };
 
+void PrintTo(const Capture& capture, std::ostream* out) {
+    *out << capture.name;
+}
+
 class Captures : public ::testing::TestWithParam<Capture> {};
 
 TEST_P(Captures, AreReadWithoutErrorAndWithTheTypesThatTheResolverSends) {

@@ -1,8 +1,8 @@
 // Counters and gauges, and their Prometheus text (exposition format 0.0.4).
 //
-//     Counters counters;
 //     Counter& dropped = counters.counter("tapir_edge_dropped_total", "Frames dropped.",
-//     {{"reason", "oversized"}}); dropped.add();
+//                                         {{"reason", "oversized"}});
+//     dropped.add();
 //
 // Registering the same name and labels again returns the same counter. References stay valid as
 // long as the Counters. Adding is lock-free; any thread may add, register and print. On the hot

@@ -8,9 +8,8 @@
 //     while (running) { intake.publish(); intake.wait_to_publish(1s); }    // another
 //
 //     POST /api/v1/aggregate/{histogram|vector|test}   201 with Location
-//     GET  /api/v1/aggregates/ID                       what is known of it, for the edge that sent
-//     it POST /api/v1/event/new_qname                     202 with
-//     {"accepted","duplicate","rejected"}
+//     GET  /api/v1/aggregates/ID                       what is known of it, for who sent it
+//     POST /api/v1/event/new_qname                     202 {"accepted","duplicate","rejected"}
 //
 // What was answered 201 or 202 survives a crash at any instant and counts once, however often it is
 // sent. Aggregates are one and the same if edge, type, interval and digest are; events if the edge

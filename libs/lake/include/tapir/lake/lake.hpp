@@ -1,9 +1,9 @@
 // The lake: a folder of Parquet files that anything can read, filled through a gate.
 //
-//     DirectoryLake lake(files, children, {.directory = "/var/lib/tapir/core/lake", .program =
-//     own}); const Verdict verdict = TRY(lake.admit(upload, info));     // an Error is our own
-//     trouble if (verdict.refusal) { ... }                               // this upload will never
-//     get in
+//     DirectoryLake lake(files, children,
+//                        {.directory = "/var/lib/tapir/core/lake", .program = own});
+//     const Verdict verdict = TRY(lake.admit(upload, info));  // an Error is our own trouble
+//     if (verdict.refusal) { ... }                            // this upload will never get in
 //
 // Verified input is still hostile: only a child process opens an upload, with limits on memory and
 // time, one thread, and nothing else it could open (child.hpp). What comes out of the child is a

@@ -1,8 +1,8 @@
 // An HTTP(S) client: single requests and streams of server-sent events.
 //
-//     auto client = TRY(open_http_client({.ca_file = ca, .certificate_file = cert, .key_file =
-//     key})); const HttpResponse answer = TRY(client->send({.method = "POST", .url = url, .body =
-//     body}));
+//     auto client = TRY(open_http_client(
+//         {.ca_file = ca, .certificate_file = cert, .key_file = key}));
+//     const auto answer = TRY(client->send({.method = "POST", .url = url, .body = body}));
 //
 //     Cancel cancel;                                    // another thread: cancel.request()
 //     const Result<void> end = client->subscribe({.url = url, .fields = {{"Last-Event-ID", id}}},

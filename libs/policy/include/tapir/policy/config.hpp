@@ -1,7 +1,7 @@
 // The settings of tapir-policy: one table, and what is read from it and from the files it names.
 //
-//     const auto settings = TRY(text::Settings::parse(toml, "policy.toml", setting_table(),
-//     overrides)); Config config = TRY(read_config(settings, files));
+//     const auto settings = TRY(Settings::parse(toml, "policy.toml", setting_table(), overrides));
+//     Config config = TRY(read_config(settings, files));
 //
 // Errors say where: "policy.toml:7: policy.rules: expected …, got …".
 #pragma once
