@@ -15,9 +15,9 @@ COLUMNS_MAX = 100
 # (name, pattern, where it counts, where it is allowed, what to do instead)
 BANNED = [
     ("clock", r"\b(system_clock|high_resolution_clock)::now\b|\b(std::time|gettimeofday|clock_gettime)\(",
-     r"^(libs|apps)/", r"^libs/world/|_(test|bench)\.cpp$|/testing\.hpp$", "take the time as an argument, or world::Clock"),
+     r"^(libs|apps)/", r"^libs/world/|_(test|bench)\.cpp$|/testing(_[a-z]+)?\.hpp$", "take the time as an argument, or world::Clock"),
     # A port's own deadlines are not the time of day: nothing that it says or stores depends on them.
-    ("steady clock", r"\bsteady_clock::now\b", r"^(libs|apps)/", r"^libs/(world|net|bus)/|_(test|bench)\.cpp$|/testing\.hpp$",
+    ("steady clock", r"\bsteady_clock::now\b", r"^(libs|apps)/", r"^libs/(world|net|bus)/|_(test|bench)\.cpp$|/testing(_[a-z]+)?\.hpp$",
      "take the time as an argument, or world::Clock"),
     ("sleep", r"\bsleep_for\b|\bsleep_until\b|\busleep\(|\bnanosleep\(", r"^(libs|apps)/", r"$^",
      "wait on a condition with a deadline"),
@@ -26,7 +26,7 @@ BANNED = [
     ("std format", r"\bstd::(format|expected)\b", r"^(libs|apps)/", r"$^", "fmt::format, tapir::Result"),
     ("raw new", r"(?m)^(?!.*(unique_ptr|Ptr)).*(?<![\w.])new\s+[A-Za-z_:]+[({;]", r"^(libs|apps)/", r"_(test|bench)\.cpp$", "std::make_unique, or a value"),
     ("chance", r"\bstd::(random_device|mt19937\w*|rand)\b|\bRAND_bytes\b|\bgetrandom\b", r"^(libs|apps)/",
-     r"^libs/world/|_(test|bench|fuzz)\.cpp$|/testing\.[ch]pp$", "take chance as an argument, or world::Chance"),
+     r"^libs/world/|_(test|bench|fuzz)\.cpp$|/testing(_[a-z]+)?\.[ch]pp$", "take chance as an argument, or world::Chance"),
     ("unfinished", r"\bTODO(?!\(#\d+\))|\bFIXME\b|\bXXX\b", r"^(libs|apps|lab|scripts)/", r"^scripts/rules\.py$",
      "TODO(#issue), or do it"),
 ]
