@@ -1,6 +1,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdlib>
+#include <filesystem>
 #include <future>
 #include <mutex>
 #include <thread>
@@ -24,6 +25,9 @@ struct Folder {
         path = testing::TempDir() + "tapir-http-XXXXXX";
         EXPECT_NE(::mkdtemp(path.data()), nullptr);
     }
+    Folder(const Folder&) = delete;
+    Folder& operator=(const Folder&) = delete;
+    ~Folder() { std::filesystem::remove_all(path); }
     std::string file(const std::string& name) const { return path + "/" + name; }
     std::string path;
 };

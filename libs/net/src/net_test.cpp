@@ -1,5 +1,6 @@
 #include <chrono>
 #include <cstdlib>
+#include <filesystem>
 #include <future>
 #include <thread>
 
@@ -140,6 +141,9 @@ struct Folder {
         path = testing::TempDir() + "tapir-net-XXXXXX";
         EXPECT_NE(::mkdtemp(path.data()), nullptr);
     }
+    Folder(const Folder&) = delete;
+    Folder& operator=(const Folder&) = delete;
+    ~Folder() { std::filesystem::remove_all(path); }
     std::string path;
 };
 

@@ -1,5 +1,6 @@
 #include <chrono>
 #include <csignal>
+#include <filesystem>
 #include <future>
 #include <memory>
 #include <set>
@@ -107,19 +108,17 @@ TEST(Chance, BelowReachesEveryNumber) {
 
 // ---- Files: one set of tests for both kinds -----------------------------------------------------
 
-std::string new_folder() {
-    std::string path = testing::TempDir() + "tapir-world-XXXXXX";
-    EXPECT_NE(::mkdtemp(path.data()), nullptr);
-    return path;
-}
-
 struct Disk {
     virtual ~Disk() = default;
     virtual Files& files() = 0;
     std::string root;
 };
 struct RealDisk final : Disk {
-    RealDisk() { root = new_folder(); }
+    RealDisk() {
+        root = testing::TempDir() + "tapir-world-XXXXXX";
+        EXPECT_NE(::mkdtemp(root.data()), nullptr);
+    }
+    ~RealDisk() override { std::filesystem::remove_all(root); }
     Files& files() override { return real; }
     SystemFiles real;
 };
