@@ -1,7 +1,7 @@
 // tapir: the operator's command line.
 #include "tapir/base/main.hpp"
 
-#include <cstdio>
+#include <utility>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -10,16 +10,6 @@
 #include "tapir/lake/child.hpp"
 
 namespace {
-
-// Prints what a command says, or why there is nothing to say. The exit status.
-int finish(const tapir::Result<std::string>& result) {
-    if (result) {
-        fmt::print("{}", *result);
-        return 0;
-    }
-    fmt::print(stderr, "tapir: {}\n", result.error().what());
-    return 1;
-}
 
 struct Words {
     std::string kid, folder, file, format, out, name;
@@ -97,7 +87,7 @@ void add_reading(CLI::App& app, Words& words) {
     explain->callback([&] { words.result = tapir::cli::explain(words.url, words.name); });
 }
 
-int work(int argc, char** argv) {
+tapir::Result<int> work(int argc, char** argv) {
     CLI::App app("tapir: keys, lists, captures and ledgers of Tapir");
     app.set_version_flag("--version", "tapir " TAPIR_VERSION);
     app.require_subcommand(1);
@@ -111,7 +101,8 @@ int work(int argc, char** argv) {
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? 0 : 1;
     }
-    return finish(words.result);
+    fmt::print("{}", TRY(std::move(words.result)));
+    return 0;
 }
 
 }  // namespace

@@ -39,7 +39,7 @@ tapir::Result<void> run(const std::string& file, const std::vector<std::string>&
     return tapir::core::run(settings, log);
 }
 
-int work(int argc, char** argv) {
+tapir::Result<int> work(int argc, char** argv) {
     CLI::App app("Takes what edges send, analyses it, and says what it sees.", "tapir-core");
     app.set_version_flag("--version", "tapir-core " TAPIR_VERSION);
     app.require_subcommand(1);
@@ -64,11 +64,7 @@ int work(int argc, char** argv) {
         std::fputs(text.c_str(), stdout);
         return 0;
     }
-    const auto ran = run(file, overrides);
-    if (!ran) {
-        std::fprintf(stderr, "tapir-core: %s\n", ran.error().what().c_str());
-        return 1;
-    }
+    TRY(run(file, overrides));
     return 0;
 }
 

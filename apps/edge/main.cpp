@@ -79,15 +79,7 @@ void add_settings(CLI::App& command, Words& words, bool is_required) {
         ->allow_extra_args(false);
 }
 
-int report(const tapir::Result<void>& result) {
-    if (result) {
-        return 0;
-    }
-    std::fprintf(stderr, "tapir-edge: %s\n", result.error().what().c_str());
-    return 1;
-}
-
-int work(int argc, char** argv) {
+tapir::Result<int> work(int argc, char** argv) {
     CLI::App app("Takes dnstap from a resolver and sends what may leave.", "tapir-edge");
     app.set_version_flag("--version", "tapir-edge " TAPIR_VERSION);
     app.require_subcommand(1);
@@ -119,7 +111,8 @@ int work(int argc, char** argv) {
         std::fputs(text.c_str(), stdout);
         return 0;
     }
-    return report(run_daemon->parsed() ? run(words) : process(words));
+    TRY(run_daemon->parsed() ? run(words) : process(words));
+    return 0;
 }
 
 }  // namespace

@@ -73,7 +73,7 @@ void add_common(CLI::App& command, Words& words) {
         ->allow_extra_args(false);
 }
 
-int work(int argc, char** argv) {
+tapir::Result<int> work(int argc, char** argv) {
     CLI::App app("Decides what the resolver is told of each name, and serves that as a zone.",
                  "tapir-policy");
     app.set_version_flag("--version", "tapir-policy " TAPIR_VERSION);
@@ -100,11 +100,7 @@ int work(int argc, char** argv) {
         std::fputs(text.c_str(), stdout);
         return 0;
     }
-    const auto done = run_daemon->parsed() ? run(words) : build(words);
-    if (!done) {
-        std::fprintf(stderr, "tapir-policy: %s\n", done.error().what().c_str());
-        return 1;
-    }
+    TRY(run_daemon->parsed() ? run(words) : build(words));
     return 0;
 }
 

@@ -14,9 +14,14 @@ void assertion_failed(const char* expression, const char* file, int line) noexce
     std::abort();
 }
 
-int run_main(const char* program, int (*work)(int, char**), int argc, char** argv) noexcept {
+int run_main(const char* program, Result<int> (*work)(int, char**), int argc,
+             char** argv) noexcept {
     try {
-        return work(argc, argv);
+        const auto status = work(argc, argv);
+        if (status) {
+            return *status;
+        }
+        (void)std::fprintf(stderr, "%s: %s\n", program, status.error().what().c_str());
     } catch (const std::exception& error) {
         (void)std::fprintf(stderr, "%s: %s\n", program, error.what());
     } catch (...) {

@@ -1,7 +1,6 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdlib>
-#include <filesystem>
 #include <future>
 #include <mutex>
 #include <thread>
@@ -14,35 +13,12 @@
 #include "tapir/net/http_server.hpp"
 #include "tapir/net/stream.hpp"
 #include "tapir/net/testing.hpp"
+#include "testing_tools.hpp"
 
 namespace tapir::net {
 namespace {
 
 using namespace std::chrono_literals;
-
-struct Folder {
-    Folder() {
-        path = testing::TempDir() + "tapir-http-XXXXXX";
-        EXPECT_NE(::mkdtemp(path.data()), nullptr);
-    }
-    Folder(const Folder&) = delete;
-    Folder& operator=(const Folder&) = delete;
-    ~Folder() { std::filesystem::remove_all(path); }
-    std::string file(const std::string& name) const { return path + "/" + name; }
-    std::string path;
-};
-
-template <class Condition>
-bool eventually(Condition condition) {
-    const auto until = std::chrono::steady_clock::now() + 10s;
-    while (!condition()) {
-        if (std::chrono::steady_clock::now() > until) {
-            return false;
-        }
-        std::this_thread::yield();
-    }
-    return true;
-}
 
 // Streams that a test sends on, as a service would keep them.
 class Feed {

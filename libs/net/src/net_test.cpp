@@ -1,6 +1,5 @@
 #include <chrono>
 #include <cstdlib>
-#include <filesystem>
 #include <future>
 #include <thread>
 
@@ -16,6 +15,7 @@
 #include "tapir/net/http.hpp"
 #include "tapir/net/sse.hpp"
 #include "tapir/net/stream.hpp"
+#include "testing_tools.hpp"
 
 namespace tapir::net {
 namespace {
@@ -136,17 +136,6 @@ TEST(SseParser, CannotBeMadeToReadAnotherFieldFromAnId) {
 
 // ---- Streams -----------------------------------------------------------------------------------
 
-struct Folder {
-    Folder() {
-        path = testing::TempDir() + "tapir-net-XXXXXX";
-        EXPECT_NE(::mkdtemp(path.data()), nullptr);
-    }
-    Folder(const Folder&) = delete;
-    Folder& operator=(const Folder&) = delete;
-    ~Folder() { std::filesystem::remove_all(path); }
-    std::string path;
-};
-
 // Sends back what it reads.
 void echo(ByteStream& stream) {
     Bytes buffer(stream_read_size);
@@ -168,18 +157,6 @@ std::string read_all(ByteStream& stream) {
         }
         out += as_text(ByteView(buffer).first(*count));
     }
-}
-
-template <class Condition>
-bool eventually(Condition condition) {
-    const auto until = std::chrono::steady_clock::now() + 10s;
-    while (!condition()) {
-        if (std::chrono::steady_clock::now() > until) {
-            return false;
-        }
-        std::this_thread::yield();
-    }
-    return true;
 }
 
 class Streams : public testing::Test {

@@ -2,9 +2,9 @@
 //
 //     const auto ca = TestAuthority::create("Test CA");
 //     ca.write(dir + "/ca.pem");
-//     ca.issue("127.0.0.1", TestAuthority::Use::server).write(dir + "/server.pem", dir +
-//     "/server.key"); ca.issue("edge-1", TestAuthority::Use::client).write(dir + "/edge.pem", dir +
-//     "/edge.key");
+//     ca.issue("127.0.0.1", TestAuthority::Use::server)
+//         .write(dir + "/server.pem", dir + "/server.key");
+//     ca.issue("edge-1", TestAuthority::Use::client).write(dir + "/edge.pem", dir + "/edge.key");
 //
 // Keys are P-256; certificates hold from a day ago for 30 days. Ends the process if OpenSSL or the
 // disk fails.
