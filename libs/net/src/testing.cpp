@@ -31,7 +31,7 @@ using Extension = std::unique_ptr<X509_EXTENSION, Freer<X509_EXTENSION_free>>;
 
 std::string text_of(BIO* bio) {
     char* data = nullptr;
-    const long size = BIO_get_mem_data(bio, &data);  // NOLINT: the macro casts
+    const long size = BIO_get_mem_data(bio, &data);
     return {data, static_cast<std::size_t>(size)};
 }
 
