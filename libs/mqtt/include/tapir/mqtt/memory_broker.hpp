@@ -7,7 +7,9 @@
 //     broker.deliver();               // out of them, through the handlers
 //
 // A session lives on when its Subscriber ends, and is found again by the client id, with what waits
-// in it: as a broker does for a client that was killed. Not for several threads.
+// in it: as a broker does for a client that was killed. A second subscriber with the same id takes
+// the session over. Handlers run inside deliver(), session_lost before the first batch; they may
+// publish, open and stop. Threads may share it; it is locked while a handler runs.
 #pragma once
 
 #include <cstddef>

@@ -41,6 +41,9 @@ inline constexpr std::size_t payload_size_max = 256U << 10U;  // octets; a JWS i
 inline constexpr std::size_t topics_max = 16;                 // of one subscriber
 inline constexpr std::size_t batch_size_max = 256;            // messages handed over together
 
+// Whether text can be one level of a topic: not empty, no / + # or NUL, no $ in front.
+bool is_topic_level(std::string_view text);
+
 // Retained messages are neither sent nor taken.
 struct Message {
     std::string topic;
@@ -96,6 +99,7 @@ struct Broker {
     std::string key_file{};
 };
 
+// A broker lets one connection at a time use a client id: who publishes and subscribes needs two.
 struct PublisherSettings {
     std::string client_id;
     std::uint16_t keepalive_s = 30;
