@@ -75,6 +75,21 @@ public:
         return item;
     }
 
+    // The next item if there is one now.
+    std::optional<T> try_pop() {
+        std::optional<T> item;
+        {
+            const std::lock_guard lock(mutex_);
+            if (items_.empty()) {
+                return item;
+            }
+            item.emplace(std::move(items_.front()));
+            items_.pop_front();
+        }
+        emptied_.notify_one();
+        return item;
+    }
+
     // No more will be pushed; what is there can still be popped.
     void close() {
         {

@@ -11,6 +11,7 @@
 #include "sender.hpp"
 #include "setup.hpp"
 #include "tapir/world/chance.hpp"
+#include "tapir/world/step_thread.hpp"
 #include "testing_tools.hpp"
 
 namespace tapir::edge {
@@ -221,13 +222,13 @@ TEST(Sender, SendsInOrderAgainAfterFailuresAndNothingTwice) {
         ASSERT_TRUE(bench.put(minute).has_value());
     }
     world::ManualClock clock(UtcTime::from_seconds(300));
-    world::Waiter waker(clock);
     world::SeededChance chance(1);
     ScriptedOutlet outlet;
     // The first payload goes, the second does not; the third of all is refused for ever.
     outlet.script = {Sent::accepted, Sent::unavailable, Sent::busy,
                      Sent::denied,   Sent::accepted,    Sent::refused};
-    Sender sender({*bench.outbox, outlet, waker, clock, chance, bench.log, bench.counters, {}});
+    SendSteps steps({*bench.outbox, outlet, clock, chance, bench.log, bench.counters, {}});
+    world::StepThread sender(clock, [&] { return steps.work(); });
     for (std::size_t failures = 1; failures <= 3; ++failures) {
         wait_until([&] { return outlet.call_count() == failures + 1; });
         clock.advance(10s);
@@ -252,11 +253,11 @@ TEST(Sender, SendsAllOfABatchAlsoAfterAnotherWentAwayHalfSent) {
     Bench bench;
     ASSERT_TRUE(bench.put(1).has_value());
     world::ManualClock clock(UtcTime::from_seconds(300));
-    world::Waiter waker(clock);
     world::SeededChance chance(1);
     ScriptedOutlet outlet;
     outlet.script = {Sent::accepted, Sent::unavailable};
-    Sender sender({*bench.outbox, outlet, waker, clock, chance, bench.log, bench.counters, {}});
+    SendSteps steps({*bench.outbox, outlet, clock, chance, bench.log, bench.counters, {}});
+    world::StepThread sender(clock, [&] { return steps.work(); });
     wait_until([&] { return outlet.call_count() == 2; });
     bench.outbox->tidy(UtcTime::from_seconds(30 * 86'400));
     EXPECT_EQ(bench.lost("too_old"), 1);
@@ -273,14 +274,14 @@ TEST(Sender, SendsAtItsSecondOnly) {
     Bench bench;
     ASSERT_TRUE(bench.put(1).has_value());
     world::ManualClock clock(UtcTime::from_seconds(300));
-    world::Waiter waker(clock);
     world::SeededChance chance(1);
     ScriptedOutlet outlet;
-    Sender sender({*bench.outbox, outlet, waker, clock, chance, bench.log, bench.counters,
-                   [] { return 17U; }});
+    SendSteps steps(
+        {*bench.outbox, outlet, clock, chance, bench.log, bench.counters, [] { return 17U; }});
+    world::StepThread sender(clock, [&] { return steps.work(); });
     for (int second = 0; second < 16; ++second) {
         clock.advance(1s);
-        waker.notify();
+        sender.notify();
     }
     EXPECT_EQ(outlet.call_count(), 0U);
     wait_until([&] {
@@ -290,16 +291,44 @@ TEST(Sender, SendsAtItsSecondOnly) {
     sender.stop();
 }
 
+TEST(SendSteps, NeedNoThread) {
+    Bench bench;
+    world::ManualClock clock(UtcTime::from_seconds(300));
+    world::SeededChance chance(1);
+    ScriptedOutlet outlet;
+    outlet.script = {Sent::unavailable};
+    SendSteps steps(
+        {*bench.outbox, outlet, clock, chance, bench.log, bench.counters, [] { return 17U; }});
+    EXPECT_EQ(steps.work(), 60s) << "nothing waits";
+    ASSERT_TRUE(bench.put(1).has_value());
+    EXPECT_EQ(steps.work(), 17s);
+    clock.advance(16s);
+    EXPECT_EQ(steps.work(), 1s);
+    EXPECT_EQ(outlet.call_count(), 0U);
+    clock.advance(1s);
+    const Duration pause = steps.work();
+    EXPECT_EQ(outlet.call_count(), 1U);
+    EXPECT_GE(pause, 500ms);
+    EXPECT_LE(pause, 1s);
+    clock.advance(pause);
+    EXPECT_GT(steps.work(), 58s) << "again at its second";
+    clock.advance(60s);
+    EXPECT_EQ(steps.work(), Duration());
+    EXPECT_TRUE(bench.outbox->unsent().empty());
+    steps.cancel();
+    EXPECT_TRUE(steps.is_cancelled());
+}
+
 TEST(Sender, NeverSendsWhatIsNotAsTheLedgerSays) {
     Bench bench;
     ASSERT_TRUE(bench.put(1).has_value());
     const std::string path = std::string(dir) + "/batches/0000000000/new_qname.json";
     ASSERT_TRUE(bench.files.write_atomically(path, as_bytes("[\"planted\"]")));
     world::ManualClock clock(UtcTime::from_seconds(300));
-    world::Waiter waker(clock);
     world::SeededChance chance(1);
     ScriptedOutlet outlet;
-    Sender sender({*bench.outbox, outlet, waker, clock, chance, bench.log, bench.counters, {}});
+    SendSteps steps({*bench.outbox, outlet, clock, chance, bench.log, bench.counters, {}});
+    world::StepThread sender(clock, [&] { return steps.work(); });
     wait_until([&] { return bench.outbox->unsent().empty(); });
     sender.stop();
     EXPECT_EQ(outlet.call_count(), 0U);

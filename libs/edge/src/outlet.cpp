@@ -40,9 +40,12 @@ Sent verdict_of(int status, int accepted) {
 
 class HttpsOutlet final : public Outlet {
 public:
-    HttpsOutlet(std::unique_ptr<net::HttpClient> client, std::string url, std::string path,
+    HttpsOutlet(net::HttpClient& client, std::string url, std::string path,
                 const jose::PrivateJwk& key)
-        : client_(std::move(client)), url_(std::move(url)), path_(std::move(path)), key_(key) {}
+        : client_(client), url_(std::move(url)), path_(std::move(path)), key_(key) {}
+
+    // The client of this outlet alone.
+    void own(std::unique_ptr<net::HttpClient> client) { own_ = std::move(client); }
 
     SendOutcome send(const privacy::Released<privacy::Payload>& payload,
                      const SendOptions& options) override {
@@ -50,7 +53,7 @@ public:
         if (!call) {
             return {Sent::refused, call.error().what()};
         }
-        const auto answer = client_->send(*call, &cancel_);
+        const auto answer = client_.send(*call, &cancel_);
         if (!answer) {
             return {Sent::unavailable, answer.error().what()};
         }
@@ -97,12 +100,27 @@ private:
         return call;
     }
 
-    std::unique_ptr<net::HttpClient> client_;
+    std::unique_ptr<net::HttpClient> own_;
+    net::HttpClient& client_;
     const std::string url_;   // without path
     const std::string path_;  // before ours; no slash at its end
     const jose::PrivateJwk& key_;
     net::Cancel cancel_;
 };
+
+Result<std::unique_ptr<HttpsOutlet>> outlet_over(net::HttpClient& client, const std::string& url,
+                                                 const jose::PrivateJwk& key) {
+    const std::size_t scheme = url.find("://");
+    if (scheme == std::string::npos) {
+        return fail(Code::invalid, "expected https://HOST:PORT");
+    }
+    const std::size_t slash = std::min(url.find('/', scheme + 3), url.size());
+    std::string path = url.substr(slash);
+    while (path.ends_with('/')) {
+        path.pop_back();
+    }
+    return std::make_unique<HttpsOutlet>(client, url.substr(0, slash), std::move(path), key);
+}
 
 }  // namespace
 
@@ -114,21 +132,18 @@ std::string_view to_string(Sent sent) {
 
 Result<std::unique_ptr<Outlet>> Outlet::open(const OutletSettings& settings,
                                              const jose::PrivateJwk& key) {
-    const std::size_t scheme = settings.url.find("://");
-    if (scheme == std::string::npos) {
-        return fail(Code::invalid, "expected https://HOST:PORT");
-    }
-    const std::size_t slash = std::min(settings.url.find('/', scheme + 3), settings.url.size());
-    std::string path = settings.url.substr(slash);
-    while (path.ends_with('/')) {
-        path.pop_back();
-    }
     auto client = TRY(net::open_http_client({.ca_file = settings.ca_file,
                                              .certificate_file = settings.certificate_file,
                                              .key_file = settings.key_file}));
-    std::unique_ptr<Outlet> outlet = std::make_unique<HttpsOutlet>(
-        std::move(client), settings.url.substr(0, slash), std::move(path), key);
-    return outlet;
+    auto outlet = TRY(outlet_over(*client, settings.url, key));
+    outlet->own(std::move(client));
+    return std::unique_ptr<Outlet>(std::move(outlet));
+}
+
+Result<std::unique_ptr<Outlet>> Outlet::over(net::HttpClient& client,
+                                             const OutletSettings& settings,
+                                             const jose::PrivateJwk& key) {
+    return std::unique_ptr<Outlet>(TRY(outlet_over(client, settings.url, key)));
 }
 
 }  // namespace tapir::edge

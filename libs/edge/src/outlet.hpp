@@ -16,6 +16,10 @@
 #include "tapir/jose/jwk.hpp"
 #include "tapir/privacy/gate.hpp"
 
+namespace tapir::net {
+class HttpClient;
+}
+
 namespace tapir::edge {
 
 struct OutletSettings {
@@ -51,6 +55,11 @@ public:
     virtual ~Outlet() = default;
     // `key` must outlive it.
     static Result<std::unique_ptr<Outlet>> open(const OutletSettings& settings,
+                                                const jose::PrivateJwk& key);
+    // Over a client that is there already, which must outlive it; of the settings only the URL
+    // counts.
+    static Result<std::unique_ptr<Outlet>> over(net::HttpClient& client,
+                                                const OutletSettings& settings,
                                                 const jose::PrivateJwk& key);
 
     virtual SendOutcome send(const privacy::Released<privacy::Payload>& payload,

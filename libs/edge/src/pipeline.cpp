@@ -20,6 +20,8 @@ Overloaded(F...) -> Overloaded<F...>;
 Pipeline::Pipeline(const PipelineSettings& settings, const std::shared_ptr<const Lists>& lists,
                    DayKeys keys, DataClock clock, Consumer& consumer)
     : drops_when_full_(settings.drops_when_full),
+      is_inline_(settings.workers == 0),
+      consumer_(consumer),
       clock_(clock),
       keys_(std::move(keys)),
       // A step belongs to an order, or is one of the few at a turn: the lanes bound it.
@@ -28,14 +30,40 @@ Pipeline::Pipeline(const PipelineSettings& settings, const std::shared_ptr<const
     for (std::size_t i = 0; i < workers; ++i) {
         lanes_.push_back(std::make_unique<Lane>(settings.worker, lists));
     }
-    for (const auto& lane : lanes_) {
-        lane->thread = std::thread([&lane = *lane] { run_worker(lane); });
-    }
     if (clock_.has_started()) {
         open_minutes_.insert(clock_.minute());
         steps_.push_over(Begin{clock_.minute(), keys_.enter(clock_.minute() / minutes_in_day)});
     }
-    collector_ = std::thread([this, &consumer] { run_collector(consumer); });
+    if (is_inline_) {
+        run_here();
+        return;
+    }
+    for (const auto& lane : lanes_) {
+        lane->thread = std::thread([&lane = *lane] {
+            while (auto order = lane.orders.pop()) {
+                obey(lane, *order);
+            }
+        });
+    }
+    collector_ = std::thread([this] {
+        while (auto step = steps_.pop()) {
+            take(*step);
+        }
+    });
+}
+
+// Without threads: all that was asked for so far is done, by the lane and then by the collector.
+void Pipeline::run_here() {
+    if (!is_inline_) {
+        return;
+    }
+    Lane& lane = *lanes_.front();
+    while (auto order = lane.orders.try_pop()) {
+        obey(lane, *order);
+    }
+    while (auto step = steps_.try_pop()) {
+        take(*step);
+    }
 }
 
 Pipeline::~Pipeline() {
@@ -103,6 +131,7 @@ void Pipeline::turn(bool was_started) {
     }
     open_minutes_.insert(now);
     steps_.push_over(Begin{now, keys_.enter(now / minutes_in_day)});
+    run_here();
 }
 
 void Pipeline::close_locked(Minute minute) {
@@ -132,6 +161,7 @@ void Pipeline::flush_locked() {
     }
     steps_.push_over(FromLane{next_lane_});
     next_lane_ = (next_lane_ + 1) % lanes_.size();
+    run_here();
 }
 
 void Pipeline::finish() {
@@ -144,10 +174,14 @@ void Pipeline::finish() {
         while (!open_minutes_.empty()) {
             close_locked(*open_minutes_.begin());
         }
+        run_here();
         steps_.close();
         for (const auto& lane : lanes_) {
             lane->orders.close();
         }
+    }
+    if (is_inline_) {
+        return;
     }
     for (const auto& lane : lanes_) {
         lane->thread.join();
@@ -174,38 +208,33 @@ void Pipeline::cut(UtcTime time) {
     const std::lock_guard lock(mutex_);
     flush_locked();
     steps_.push_over(Cut{time});
+    run_here();
 }
 
-void Pipeline::run_worker(Lane& lane) {
-    while (auto order = lane.orders.pop()) {
-        std::visit(
-            Overloaded{
-                [&](const FrameBatch& batch) { lane.answers.push(lane.worker.count(batch)); },
-                [&](const Close& close) { lane.answers.push(lane.worker.take(close.minute)); },
-                [&](const Adopt& adopt) { lane.worker.adopt(adopt.minute); },
-            },
-            *order);
-    }
+void Pipeline::obey(Lane& lane, const Order& order) {
+    std::visit(Overloaded{
+                   [&](const FrameBatch& batch) { lane.answers.push(lane.worker.count(batch)); },
+                   [&](const Close& close) { lane.answers.push(lane.worker.take(close.minute)); },
+                   [&](const Adopt& adopt) { lane.worker.adopt(adopt.minute); },
+               },
+               order);
 }
 
-void Pipeline::run_collector(Consumer& consumer) {
-    while (auto step = steps_.pop()) {
-        std::visit(
-            Overloaded{
-                [&](const FromLane& from) {
-                    auto answer = lanes_[from.lane]->answers.pop();
-                    TAPIR_ASSERT(answer && std::holds_alternative<BatchResult>(*answer));
-                    consumer.on_batch(std::get<BatchResult>(std::move(*answer)));
-                },
-                [&](const Begin& begin) { consumer.on_minute_begin(begin.minute, begin.day); },
-                [&](const Close& close) { collect_minute(close.minute, consumer); },
-                [&](const Cut& cut) { consumer.on_cut(cut.time); },
-            },
-            *step);
-    }
+void Pipeline::take(const Step& step) {
+    std::visit(Overloaded{
+                   [&](const FromLane& from) {
+                       auto answer = lanes_[from.lane]->answers.pop();
+                       TAPIR_ASSERT(answer && std::holds_alternative<BatchResult>(*answer));
+                       consumer_.on_batch(std::get<BatchResult>(std::move(*answer)));
+                   },
+                   [&](const Begin& begin) { consumer_.on_minute_begin(begin.minute, begin.day); },
+                   [&](const Close& close) { collect_minute(close.minute); },
+                   [&](const Cut& cut) { consumer_.on_cut(cut.time); },
+               },
+               step);
 }
 
-void Pipeline::collect_minute(Minute minute, Consumer& consumer) {
+void Pipeline::collect_minute(Minute minute) {
     std::optional<MinuteTable> all;
     for (const auto& lane : lanes_) {
         auto answer = lane->answers.pop();
@@ -220,7 +249,7 @@ void Pipeline::collect_minute(Minute minute, Consumer& consumer) {
             all = std::move(table);
         }
     }
-    consumer.on_minute_end(minute, std::move(all));
+    consumer_.on_minute_end(minute, std::move(all));
 }
 
 }  // namespace tapir::edge

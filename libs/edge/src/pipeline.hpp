@@ -34,7 +34,8 @@ namespace tapir::edge {
 inline constexpr std::size_t worker_count_max = 64;
 inline constexpr std::size_t batch_queue_max = 512;  // batches waiting for one worker
 
-// Who takes what was counted. Called in order, from the collector's thread.
+// Who takes what was counted. Called in order, from the collector's thread; without workers from
+// the caller's, inside the call that caused it.
 class Consumer {
 public:
     virtual ~Consumer() = default;
@@ -48,7 +49,7 @@ public:
 };
 
 struct PipelineSettings {
-    std::size_t workers = 1;
+    std::size_t workers = 1;       // 0: no threads, everything in the caller's
     bool drops_when_full = false;  // live: never wait; the twin: never drop
     WorkerSettings worker;
 };
@@ -117,11 +118,14 @@ private:
     void turn(bool was_started);
     void flush_locked();
     void close_locked(Minute minute);
-    static void run_worker(Lane& lane);
-    void run_collector(Consumer& consumer);
-    void collect_minute(Minute minute, Consumer& consumer);
+    static void obey(Lane& lane, const Order& order);
+    void take(const Step& step);
+    void collect_minute(Minute minute);
+    void run_here();
 
     const bool drops_when_full_;
+    const bool is_inline_;
+    Consumer& consumer_;
     std::mutex mutex_;  // the dispatcher's: all until lanes_
     DataClock clock_;
     DayKeys keys_;

@@ -11,10 +11,11 @@ using namespace std::chrono_literals;
 
 // A signature may not be older than a day for the core; an old batch is signed anew.
 constexpr Duration created_age_max = 12h;
+constexpr Duration idle = 60s;
 
 }  // namespace
 
-Sender::Sender(const SenderParts& parts)
+SendSteps::SendSteps(const SenderParts& parts)
     : parts_(parts),
       batches_(parts.counters.counter("tapir_edge_batches_total",
                                       "Batches that the core has taken whole.")),
@@ -25,23 +26,14 @@ Sender::Sender(const SenderParts& parts)
             "tapir_edge_uploads_total", "Requests to the core, by what came of them.",
             {{"outcome", std::string(to_string(static_cast<Sent>(i)))}});
     }
-    thread_ = std::thread([this] { run(); });
 }
 
-Sender::~Sender() {
-    stop();
-}
-
-void Sender::stop() {
-    if (stopping_.exchange(true)) {
-        return;
-    }
+void SendSteps::cancel() {
+    cancelled_ = true;
     parts_.outlet.cancel();
-    parts_.waker.notify();
-    thread_.join();
 }
 
-Duration Sender::until_due() const {
+Duration SendSteps::until_due() const {
     if (!parts_.second) {
         return {};
     }
@@ -53,7 +45,7 @@ Duration Sender::until_due() const {
     return due - now;
 }
 
-Duration Sender::back_off() {
+Duration SendSteps::back_off() {
     const std::int64_t whole = std::min<std::int64_t>(
         std::int64_t{1} << std::min<std::int64_t>(failures_, 20), retry_s_max);
     ++failures_;
@@ -61,41 +53,42 @@ Duration Sender::back_off() {
     return std::chrono::milliseconds(ms / 2 + parts_.chance.below(ms / 2 + 1));
 }
 
-void Sender::run() {
-    while (!stopping_) {
-        if (parts_.outbox.unsent().empty()) {
-            parts_.waker.wait_for(60s);
-            continue;
-        }
-        // Only the time counts here: being told of yet another batch sends nothing earlier.
-        const Duration due = parts_.clock.monotonic() + until_due();
-        while (!stopping_ && parts_.clock.monotonic() < due) {
-            parts_.waker.wait_until(due);
-        }
-        if (stopping_) {
-            return;
-        }
-        if (send_all()) {
-            failures_ = 0;
-            continue;
-        }
-        const Duration again = parts_.clock.monotonic() + back_off();
-        while (!stopping_ && parts_.clock.monotonic() < again) {
-            parts_.waker.wait_until(again);
-        }
+Duration SendSteps::work() {
+    const Duration now = parts_.clock.monotonic();
+    if (now < again_) {
+        return again_ - now;
     }
+    if (parts_.outbox.unsent().empty()) {
+        due_.reset();
+        return idle;
+    }
+    // Only the time counts here: being told of yet another batch sends nothing earlier.
+    if (!due_) {
+        due_ = now + until_due();
+    }
+    if (now < *due_) {
+        return *due_ - now;
+    }
+    due_.reset();
+    if (send_all()) {
+        failures_ = 0;
+        return {};
+    }
+    const Duration pause = back_off();
+    again_ = parts_.clock.monotonic() + pause;
+    return pause;
 }
 
-bool Sender::send_all() {
+bool SendSteps::send_all() {
     for (const std::uint64_t index : parts_.outbox.unsent()) {
-        if (stopping_ || !send_batch(index)) {
+        if (cancelled_ || !send_batch(index)) {
             return false;
         }
     }
     return true;
 }
 
-bool Sender::send_batch(std::uint64_t index) {
+bool SendSteps::send_batch(std::uint64_t index) {
     auto batch = parts_.outbox.reopen(index);
     if (!batch) {
         const Code code = batch.error().code();
@@ -138,7 +131,7 @@ bool Sender::send_batch(std::uint64_t index) {
             }
             continue;
         }
-        if (!stopping_) {
+        if (!cancelled_) {
             parts_.log.warn("sender", "the core does not take a payload now; again later",
                             {{"outcome", to_string(outcome.sent)}, {"answer", outcome.detail}});
         }

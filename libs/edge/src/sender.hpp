@@ -1,8 +1,8 @@
 // Sends what lies in the outbox, in order, until the core has it.
 //
-//     Sender sender(outbox, outlet, timing, clock, chance, log, counters);
-//     waker.notify();                   // something new lies there
-//     sender.stop();
+//     SendSteps steps(parts);
+//     const Duration pause = steps.work();    // again after this pause, or when a batch has come
+//     steps.cancel();
 //
 // Batches leave at the minute's second that the day's key has fixed (R6), all that wait together;
 // in the lab, at once. After a failure it waits: a second, twice that, … up to five minutes, each
@@ -16,7 +16,6 @@
 #include <optional>
 #include <set>
 #include <string>
-#include <thread>
 
 #include "outbox.hpp"
 #include "outlet.hpp"
@@ -30,7 +29,6 @@ inline constexpr std::int64_t retry_s_max = 300;
 struct SenderParts {
     Outbox& outbox;
     Outlet& outlet;
-    world::Waiter& waker;
     const world::Clock& clock;
     world::Chance& chance;
     const Log& log;
@@ -39,17 +37,18 @@ struct SenderParts {
     std::function<unsigned()> second;
 };
 
-class Sender {
+// One thread at a time; any may cancel().
+class SendSteps {
 public:
-    explicit Sender(const SenderParts& parts);
-    Sender(const Sender&) = delete;
-    Sender& operator=(const Sender&) = delete;
-    ~Sender();
+    explicit SendSteps(const SenderParts& parts);
 
-    void stop();
+    // Does what is due now; how long until there is something to do, unless a new batch comes.
+    Duration work();
+    // Ends a work() that waits for the core, and all sending, for good.
+    void cancel();
+    bool is_cancelled() const { return cancelled_; }
 
 private:
-    void run();
     // Until nothing waits (true) or something failed that may succeed later.
     bool send_all();
     bool send_batch(std::uint64_t index);
@@ -60,11 +59,12 @@ private:
     Counter& batches_;
     Counter& lost_altered_;
     std::array<Counter*, sent_count> uploads_{};
-    std::atomic<bool> stopping_{false};
+    std::atomic<bool> cancelled_{false};
+    std::optional<Duration> due_;  // monotonic; of what waits
+    Duration again_{};             // monotonic; not before, after a failure
     std::int64_t failures_ = 0;
     std::set<std::string> done_;            // payloads of the batch that is being sent
     std::optional<std::uint64_t> done_of_;  // which that is
-    std::thread thread_;
 };
 
 }  // namespace tapir::edge

@@ -45,7 +45,8 @@ text::SettingTable settings_table() {
                           "How long what was sent is kept for the operator to look at."),
         Setting::string("metrics.listen", "127.0.0.1:2112",
                         "Address and port of /metrics; empty: none."),
-        Setting::integer("workers", 1, 1, 64, "threads", "Threads that decode and count."),
+        Setting::integer("workers", 1, 0, 64, "threads",
+                         "Threads that decode and count; 0: whoever reads does it."),
         Setting::integer("histogram.hll_explicit_threshold", 20, 1, 131'072, "clients",
                          "Clients kept exactly before a sketch is made; acts in compatible."),
     };

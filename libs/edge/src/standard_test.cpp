@@ -277,6 +277,7 @@ TEST(Standard, RepeatsItselfToTheOctet) {
     const Outcome one = twin(frames, {}, traffic_list());
     EXPECT_TRUE(one.files == twin(frames, {}, traffic_list()).files);
     EXPECT_TRUE(one.files == twin(frames, {"workers=3"}, traffic_list()).files);
+    EXPECT_TRUE(one.files == twin(frames, {"workers=0"}, traffic_list()).files) << "no thread";
     EXPECT_GE(one.histograms.size(), 3U);
     EXPECT_GT(one.rows.size(), 10U);
     EXPECT_GT(one.events.size(), 5U);

@@ -1,3 +1,4 @@
+#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <filesystem>
@@ -18,6 +19,7 @@
 #include "tapir/world/clock.hpp"
 #include "tapir/world/files.hpp"
 #include "tapir/world/process.hpp"
+#include "tapir/world/step_thread.hpp"
 
 namespace tapir::world {
 namespace {
@@ -363,6 +365,32 @@ TEST(Children, AreKilledWhenTheySayTooMuch) {
     const auto got = children.run(command);
     ASSERT_TRUE(got);
     EXPECT_EQ(got->errors.size(), 100U);
+}
+
+TEST(StepThread, StepsWhenTheTimeHasComeAndWhenNotified) {
+    ManualClock clock;
+    std::atomic<int> steps{0};
+    StepThread thread(clock, [&]() -> Duration {
+        ++steps;
+        return 60s;
+    });
+    const auto reaches = [&](int count) {
+        const auto deadline = std::chrono::steady_clock::now() + 20s;
+        while (steps < count && std::chrono::steady_clock::now() < deadline) {
+            std::this_thread::yield();
+        }
+        return steps.load();
+    };
+    EXPECT_EQ(reaches(1), 1);
+    thread.notify();
+    EXPECT_EQ(reaches(2), 2);
+    clock.advance(60s);
+    EXPECT_GE(reaches(2), 2);
+    thread.stop();
+    const int at_end = steps;
+    thread.notify();
+    clock.advance(60s);
+    EXPECT_EQ(steps, at_end);
 }
 
 TEST(Children, DieOfTheirLimits) {

@@ -1,0 +1,294 @@
+#include "tapir/edge/station.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <utility>
+
+#include "batch_writer.hpp"
+#include "live_keys.hpp"
+#include "outbox.hpp"
+#include "outlet.hpp"
+#include "seen.hpp"
+#include "sender.hpp"
+#include "setup.hpp"
+
+namespace tapir::edge {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::int64_t usual_batch_s = 60;
+constexpr Duration tidy_every = 60s;
+
+struct LiveProfile {
+    privacy::Profile profile = privacy::Profile::standard;
+    std::optional<UtcTime> ends;  // of a consent
+};
+
+LiveProfile live_profile(const text::Settings& settings, world::Files& files, UtcTime now,
+                         const Log& log) {
+    const privacy::Profile wanted = profile_of(settings);
+    if (wanted != privacy::Profile::compatible) {
+        return {.profile = wanted, .ends = {}};
+    }
+    const auto ends = consent_end(files, settings.string("release.consent"), now);
+    if (!ends || now >= *ends) {
+        log.error("edge",
+                  "profile compatible without a valid consent (release.consent): falls back to "
+                  "standard",
+                  {{"reason",
+                    ends ? std::string("lapsed at ") + ends->to_string() : ends.error().what()}});
+        return {};
+    }
+    log.warn("edge",
+             "profile compatible: counts without thresholds and whole names leave this edge",
+             {{"until", ends->to_string()}});
+    return {.profile = wanted, .ends = *ends};
+}
+
+UtcTime floor_to(UtcTime time, std::int64_t interval_s) {
+    return UtcTime::from_seconds(time.seconds() / interval_s * interval_s);
+}
+
+// What lives from begin() to end(), in the order in which it is needed.
+struct Counting {
+    LiveProfile profile;
+    std::int64_t interval_s = usual_batch_s;
+    std::unique_ptr<BatchWriter> writer;
+    std::unique_ptr<BatchQueue> queue;  // where a thread writes
+    std::unique_ptr<Seen> seen;
+    std::unique_ptr<Collector> collector;
+    std::unique_ptr<Pipeline> pipeline;
+    UtcTime open;  // the interval whose batch is cut next
+    std::int64_t day = 0;
+    Duration tidied{};
+};
+
+}  // namespace
+
+std::vector<std::string> store_families() {
+    return {std::string(seen_family)};
+}
+
+// In the order in which each is needed.
+struct Station::Impl {
+    Impl(const text::Settings& s, std::string v, const StationPorts& p, StationOptions o)
+        : settings(s),
+          version(std::move(v)),
+          ports(p),
+          options(std::move(o)),
+          metrics(p.counters),
+          is_lab(s.integer("release.batch_s") != usual_batch_s) {}
+
+    Result<void> open();
+    Result<void> open_outlet();
+    void keep_day_key();
+
+    const text::Settings& settings;
+    const std::string version;
+    const StationPorts ports;
+    const StationOptions options;
+    EdgeMetrics metrics;
+    const bool is_lab;
+    std::string day_key_path;
+    std::unique_ptr<const jose::PrivateJwk> key;
+    std::unique_ptr<EdgeLedger> ledger;
+    std::unique_ptr<Outbox> outbox;
+    std::unique_ptr<Outlet> outlet;
+    std::unique_ptr<SendSteps> sending;
+    std::atomic<unsigned> second{0};  // of the minute, at which batches leave today
+    std::unique_ptr<Counting> counting;
+};
+
+Result<void> Station::Impl::open() {
+    key = std::make_unique<const jose::PrivateJwk>(
+        TRY(signing_key(ports.files, settings, KeyFiles::guarded)));
+    const std::string& state = settings.string("state.dir");
+    day_key_path = state + "/day.key";
+    ledger = TRY(EdgeLedger::open(ports.files, state + "/ledger", *key));
+    OutboxSettings keeping;
+    keeping.size_max = settings.size("outbox.size_max");
+    keeping.age_max = settings.duration("outbox.age_max");
+    keeping.sent_age_max = settings.duration("sent.age_max");
+    outbox = TRY(Outbox::open(ports.files, state, *ledger, keeping, ports.log, ports.counters));
+    return open_outlet();
+}
+
+Result<void> Station::Impl::open_outlet() {
+    OutletSettings to;
+    to.url = settings.string("core.url");
+    if (to.url.empty()) {
+        ports.log.warn("edge", "core.url is not set: what may leave stays in the outbox");
+        return {};
+    }
+    to.ca_file = settings.string("core.ca");
+    to.certificate_file = settings.string("core.cert");
+    to.key_file = settings.string("core.key");
+    auto opened = ports.http_client != nullptr ? Outlet::over(*ports.http_client, to, *key)
+                                               : Outlet::open(to, *key);
+    if (!opened) {
+        return settings.refuse("core.url", "a core that can be spoken to", opened.error().what());
+    }
+    outlet = std::move(*opened);
+    SenderParts parts{*outbox, *outlet, ports.clock, ports.chance, ports.log, ports.counters, {}};
+    if (!is_lab) {
+        parts.second = [this] { return second.load(); };
+    }
+    sending = std::make_unique<SendSteps>(parts);
+    return {};
+}
+
+// The day has turned: what is on the disk must not open the day before any more.
+void Station::Impl::keep_day_key() {
+    const auto today = counting->pipeline->day();
+    if (today->number == counting->day) {
+        return;
+    }
+    counting->day = today->number;
+    second = today->gate->batch_second();
+    if (const auto written = write_day_key(ports.files, day_key_path, *today); !written) {
+        ports.log.error("edge", "the new day's key cannot be written: the old one stays on disk",
+                        {{"reason", written.error().what()}});
+    }
+}
+
+Station::Station(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Station::~Station() {
+    end();
+}
+
+Result<std::unique_ptr<Station>> Station::open(const text::Settings& settings, std::string version,
+                                               const StationPorts& ports, StationOptions options) {
+    auto impl = std::make_unique<Impl>(settings, std::move(version), ports, std::move(options));
+    TRY(impl->open());
+    return std::unique_ptr<Station>(new Station(std::move(impl)));
+}
+
+Result<void> Station::begin() {
+    Impl& self = *impl_;
+    const StationPorts& ports = self.ports;
+    const text::Settings& settings = self.settings;
+    auto counting = std::make_unique<Counting>();
+    counting->profile = live_profile(settings, ports.files, ports.clock.now(), ports.log);
+    const privacy::Profile profile = counting->profile.profile;
+    const auto lists = TRY(load_lists(ports.files, settings, profile));
+    counting->interval_s = self.is_lab
+                               ? settings.integer("release.batch_s")
+                               : privacy::rule_for(privacy::Product::new_qname, profile).time_s;
+    if (self.is_lab) {
+        ports.log.warn("edge",
+                       "release.batch_s is below 60: batches tell more of when than they may. For "
+                       "the lab only, never with real users",
+                       {{"seconds", counting->interval_s}});
+    }
+    const SaltSource salts = [&ports](std::string_view /*batch*/, std::string_view /*name*/) {
+        return ports.chance.bytes<ledger::salt_size>();
+    };
+    counting->writer = std::make_unique<BatchWriter>(
+        *self.outbox, leaf_context(settings, profile, *lists, self.version), salts,
+        self.options.on_batch);
+    BatchSink* sink = counting->writer.get();
+    if (self.options.writes_in_background) {
+        counting->queue = std::make_unique<BatchQueue>(*counting->writer);
+        sink = counting->queue.get();
+    }
+    counting->seen = std::make_unique<Seen>(ports.store, ports.log, ports.counters);
+    CollectorSettings collecting;
+    collecting.gate = gate_settings(settings, profile);
+    collecting.gate.pending = self.options.pending;
+    collecting.cuts_by_data = false;
+    counting->collector = std::make_unique<Collector>(collecting, lists, *counting->seen, *self.key,
+                                                      self.metrics, ports.log, *sink);
+    auto keys = open_day_keys(ports.files, self.day_key_path, ports.clock.now(), ports.chance);
+    if (!keys) {
+        return settings.refuse("state.dir", "a folder with a usable day.key, or none",
+                               keys.error().what());
+    }
+    PipelineSettings piping;
+    piping.workers = static_cast<std::size_t>(settings.integer("workers"));
+    piping.drops_when_full = true;
+    piping.worker = worker_settings(settings, profile);
+    const UtcTime now = ports.clock.now();
+    counting->pipeline = std::make_unique<Pipeline>(piping, lists, std::move(*keys),
+                                                    DataClock::live(now), *counting->collector);
+    const auto today = counting->pipeline->day();
+    counting->open = floor_to(now, counting->interval_s);
+    counting->day = today->number;
+    counting->tidied = ports.clock.monotonic();
+    self.second = today->gate->batch_second();
+    self.counting = std::move(counting);
+    return {};
+}
+
+void Station::add(ByteView frame) {
+    impl_->counting->pipeline->add(frame);
+}
+
+void Station::flush() {
+    impl_->counting->pipeline->flush();
+}
+
+Pipeline& Station::pipeline() {
+    return *impl_->counting->pipeline;
+}
+
+bool Station::tick() {
+    Impl& self = *impl_;
+    Counting& counting = *self.counting;
+    Pipeline& pipeline = *counting.pipeline;
+    const UtcTime now = self.ports.clock.now();
+    pipeline.tick(now);
+    self.metrics.add(pipeline.take_dispatcher_fates());
+    if (const UtcTime current = floor_to(now, counting.interval_s); current > counting.open) {
+        pipeline.cut(counting.open);
+        counting.open = current;
+    }
+    self.keep_day_key();
+    if (const Duration at = self.ports.clock.monotonic(); at - counting.tidied > tidy_every) {
+        counting.tidied = at;
+        self.outbox->tidy(now);
+    }
+    if (counting.profile.ends && now >= *counting.profile.ends) {
+        self.ports.log.error("edge",
+                             "the consent to profile compatible has lapsed: standard from now on");
+        return false;
+    }
+    return true;
+}
+
+void Station::end() {
+    Impl& self = *impl_;
+    if (!self.counting) {
+        return;
+    }
+    Counting& counting = *self.counting;
+    counting.pipeline->finish();
+    self.metrics.add(counting.pipeline->take_dispatcher_fates());
+    counting.collector->finish({}, floor_to(self.ports.clock.now(), counting.interval_s));
+    if (counting.queue) {
+        counting.queue->finish();
+    }
+    self.counting.reset();
+}
+
+Duration Station::send() {
+    return impl_->sending ? impl_->sending->work() : Duration(60s);
+}
+
+void Station::cancel() {
+    if (impl_->sending) {
+        impl_->sending->cancel();
+    }
+}
+
+std::string_view Station::profile() const {
+    return privacy::to_string(impl_->counting->profile.profile);
+}
+
+std::size_t Station::waiting() const {
+    return impl_->outbox->unsent().size();
+}
+
+}  // namespace tapir::edge
