@@ -39,20 +39,15 @@ Result<FeedSnapshot> parse_snapshot(std::string_view body) {
 }
 
 FeedReader::FeedReader(Parts parts, std::string last_id)
-    : parts_(std::move(parts)),
-      last_id_(std::move(last_id)),
-      waiter_(parts_.clock),
-      thread_([this] { run(); }) {}
+    : parts_(std::move(parts)), last_id_(std::move(last_id)), pause_(pause_min) {}
 
-FeedReader::~FeedReader() {
+void FeedReader::cancel() {
     {
         const std::lock_guard lock(mutex_);
         stopping_ = true;
     }
     cancel_.request();
     room_.notify_all();
-    waiter_.notify();
-    thread_.join();
 }
 
 std::deque<FeedInput> FeedReader::take() {
@@ -87,7 +82,7 @@ Result<void> FeedReader::fetch_snapshot() {
     return {};
 }
 
-Result<void> FeedReader::follow() {
+Result<void> FeedReader::read_stream() {
     if (last_id_.empty()) {
         TRY(fetch_snapshot());
     }
@@ -119,27 +114,23 @@ Result<void> FeedReader::follow() {
     return ended;
 }
 
-void FeedReader::run() {
-    Duration pause = pause_min;
-    while (!cancel_.requested()) {
-        const Duration began = parts_.clock.monotonic();
-        const auto ended = follow();
-        if (cancel_.requested()) {
-            return;
-        }
-        parts_.counters
-            .counter("tapir_policy_feed_interruptions_total",
-                     "Ends of the stream, and failed attempts.")
-            .add();
-        parts_.log.warn(
-            part, "the feed is interrupted; what is known stays in force",
-            {{"error", ended ? std::string("the core ended the stream") : ended.error().what()}});
-        if (parts_.clock.monotonic() - began > settled) {
-            pause = pause_min;
-        }
-        (void)waiter_.wait_for(pause);
-        pause = std::min(pause * 2, pause_max);
+Duration FeedReader::follow() {
+    const Duration began = parts_.clock.monotonic();
+    const auto ended = read_stream();
+    if (cancel_.requested()) {
+        return pause_max;
     }
+    parts_.counters
+        .counter("tapir_policy_feed_interruptions_total",
+                 "Ends of the stream, and failed attempts.")
+        .add();
+    parts_.log.warn(
+        part, "the feed is interrupted; what is known stays in force",
+        {{"error", ended ? std::string("the core ended the stream") : ended.error().what()}});
+    if (parts_.clock.monotonic() - began > settled) {
+        pause_ = pause_min;
+    }
+    return std::exchange(pause_, std::min(pause_ * 2, pause_max));
 }
 
 }  // namespace tapir::policy

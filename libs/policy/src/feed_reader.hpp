@@ -1,15 +1,18 @@
 // Follows the core's feed: a snapshot when there is no place to go on from, then the stream.
 //
+//     FeedReader reader(parts, last_id);
+//     const Duration pause = reader.follow();     // until the stream ends; again after the pause
+//     for (const FeedInput& input : reader.take()) { ... }     // any thread
+//     reader.cancel();
+//
 // What is read goes into the queue, which is bounded: a full queue stops the reading, not the core.
 #pragma once
 
-#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
 #include <optional>
 #include <string>
-#include <thread>
 #include <variant>
 #include <vector>
 
@@ -46,28 +49,29 @@ public:
     };
     // Begins after `last_id`; with a snapshot if that is empty.
     FeedReader(Parts parts, std::string last_id);
-    ~FeedReader();  // stops
     FeedReader(const FeedReader&) = delete;
     FeedReader& operator=(const FeedReader&) = delete;
 
+    // One attempt: until the stream ends or fails. How long to wait before the next. One thread.
+    Duration follow();
+    // Ends a follow() that waits, and all later ones.
+    void cancel();
     // All that has been read since.
     std::deque<FeedInput> take();
 
 private:
-    void run();
-    Result<void> follow();
+    Result<void> read_stream();
     Result<void> fetch_snapshot();
     void put(FeedInput input);
 
     Parts parts_;
     std::string last_id_;  // of the reading thread
+    Duration pause_{};     // likewise
     net::Cancel cancel_;
-    world::Waiter waiter_;
     std::mutex mutex_;
     std::condition_variable room_;
     std::deque<FeedInput> queue_;
     bool stopping_ = false;  // guarded by mutex_
-    std::thread thread_;
 };
 
 }  // namespace tapir::policy

@@ -5,13 +5,13 @@
 #include <atomic>
 #include <map>
 #include <mutex>
-#include <thread>
 #include <utility>
 
 #include "feed_reader.hpp"
 #include "notifier.hpp"
 #include "tapir/policy/engine.hpp"
 #include "tapir/rpz/answer.hpp"
+#include "tapir/world/step_thread.hpp"
 
 namespace tapir::policy {
 namespace {
@@ -40,8 +40,7 @@ std::string_view transfer_kind(rpz::QueryOutcome outcome) {
 }  // namespace
 
 struct Service::Impl {
-    Impl(Config c, ServiceParts p)
-        : config(std::move(c)), parts(std::move(p)), waiter(parts.clock) {}
+    Impl(Config c, ServiceParts p) : config(std::move(c)), parts(std::move(p)) {}
 
     Config config;
     ServiceParts parts;
@@ -49,12 +48,11 @@ struct Service::Impl {
     std::unique_ptr<Engine> engine;
     std::unique_ptr<FeedReader> feed;
     std::vector<std::unique_ptr<Notifier>> notifiers;
-    world::Waiter waiter;  // wakes the worker
-    std::atomic<bool> stopping{false};
     std::atomic<bool> reload_wanted{false};
     std::map<std::string, std::uint64_t> stamps;  // of the list files; the worker's
     Duration next_check{};                        // monotonic; the worker's
-    std::thread worker;
+    std::unique_ptr<world::StepThread> worker;
+    std::unique_ptr<world::StepThread> reader;  // of the feed
 
     net::DnsAnswer answer(const net::DnsQuery& query);
     net::HttpResponse explain(const net::HttpRequest& request);
@@ -63,7 +61,9 @@ struct Service::Impl {
     void check_files();
     void take_feed(UtcTime now);
     Duration pause(UtcTime now);
-    void run();
+    Result<void> begin();
+    Duration work();
+    void wake();
     void start_notifiers();
     std::map<std::string, std::uint64_t> read_stamps() const;
 };
@@ -197,26 +197,52 @@ Duration Service::Impl::pause(UtcTime now) {
     return std::max(until, Duration::zero());
 }
 
-void Service::Impl::run() {
-    while (!stopping) {
-        check_files();
-        Duration wait{};
-        bool changed = false;
-        {
-            const std::lock_guard lock(engine_mutex);
-            const UtcTime now = parts.clock.now();
-            take_feed(now);
-            engine->expire(now);
-            changed = engine->commit(now);
-            wait = pause(now);
-        }
-        if (changed) {
-            for (const auto& notifier : notifiers) {
-                notifier->wake();
-            }
-        }
-        (void)waiter.wait_for(wait);
+Duration Service::Impl::work() {
+    check_files();
+    Duration wait{};
+    bool changed = false;
+    {
+        const std::lock_guard lock(engine_mutex);
+        const UtcTime now = parts.clock.now();
+        take_feed(now);
+        engine->expire(now);
+        changed = engine->commit(now);
+        wait = pause(now);
     }
+    if (changed) {
+        for (const auto& notifier : notifiers) {
+            notifier->wake();
+        }
+    }
+    return wait;
+}
+
+void Service::Impl::wake() {
+    if (worker) {
+        worker->notify();
+    }
+}
+
+Result<void> Service::Impl::begin() {
+    // Transfers are counted by kind from the first scrape on.
+    for (const std::string kind : {"axfr", "ixfr", "ixfr_as_axfr", "ixfr_current"}) {
+        parts.counters.counter("tapir_policy_transfers_total", "Zone transfers begun, by kind.",
+                               {{"kind", kind}});
+    }
+    TRY(read_lists());
+    next_check = parts.clock.monotonic() + config.lists_check;
+    engine->expire(parts.clock.now());
+    engine->commit(parts.clock.now());
+    if (parts.http_client != nullptr && !config.core_url.empty()) {
+        feed = std::make_unique<FeedReader>(FeedReader::Parts{.client = *parts.http_client,
+                                                              .url = config.core_url,
+                                                              .clock = parts.clock,
+                                                              .log = parts.log,
+                                                              .counters = parts.counters,
+                                                              .on_input = [this] { wake(); }},
+                                            engine->feed_id());
+    }
+    return {};
 }
 
 void Service::Impl::start_notifiers() {
@@ -284,45 +310,49 @@ void Service::add_routes(net::HttpRoutes& routes) {
          .subscribe = {}});
 }
 
+Result<void> Service::begin() {
+    return impl_->begin();
+}
+
+Duration Service::work() {
+    return impl_->work();
+}
+
+Duration Service::follow() {
+    return impl_->feed ? impl_->feed->follow() : wait_max;
+}
+
+std::shared_ptr<const rpz::Snapshot> Service::snapshot() const {
+    return impl_->engine->snapshot();
+}
+
 Result<void> Service::start() {
     Impl& self = *impl_;
-    // Transfers are counted by kind from the first scrape on.
-    for (const std::string kind : {"axfr", "ixfr", "ixfr_as_axfr", "ixfr_current"}) {
-        self.parts.counters.counter("tapir_policy_transfers_total",
-                                    "Zone transfers begun, by kind.", {{"kind", kind}});
-    }
-    TRY(self.read_lists());
-    self.next_check = self.parts.clock.monotonic() + self.config.lists_check;
-    self.engine->expire(self.parts.clock.now());
-    self.engine->commit(self.parts.clock.now());
+    TRY(self.begin());
     self.start_notifiers();
-    if (self.parts.http_client != nullptr && !self.config.core_url.empty()) {
-        self.feed = std::make_unique<FeedReader>(
-            FeedReader::Parts{.client = *self.parts.http_client,
-                              .url = self.config.core_url,
-                              .clock = self.parts.clock,
-                              .log = self.parts.log,
-                              .counters = self.parts.counters,
-                              .on_input = [&self] { self.waiter.notify(); }},
-            self.engine->feed_id());
+    self.worker =
+        std::make_unique<world::StepThread>(self.parts.clock, [&self] { return self.work(); });
+    if (self.feed) {
+        self.reader = std::make_unique<world::StepThread>(self.parts.clock,
+                                                          [&self] { return self.feed->follow(); });
     }
-    self.worker = std::thread([&self] { self.run(); });
     return {};
 }
 
 void Service::reload() {
     impl_->reload_wanted = true;
-    impl_->waiter.notify();
+    impl_->wake();
 }
 
 void Service::stop() {
-    impl_->stopping = true;
-    impl_->waiter.notify();
-    if (impl_->worker.joinable()) {
-        impl_->worker.join();
+    Impl& self = *impl_;
+    if (self.feed) {
+        self.feed->cancel();
     }
-    impl_->feed.reset();
-    impl_->notifiers.clear();
+    // The reader tells the worker of what it reads: it goes first.
+    self.reader.reset();
+    self.worker.reset();
+    self.notifiers.clear();
 }
 
 }  // namespace tapir::policy

@@ -7,6 +7,12 @@
 //     service->stop();
 //
 // Threads: one works on the engine, one reads the feed, one for each resolver that is notified.
+// Without threads, for tests and the simulator, begin() stands for start(), and the steps are
+// called one by one:
+//
+//     TRY(service->begin());
+//     const Duration again = service->follow();   // the feed, until the stream ends
+//     const Duration pause = service->work();     // what was read, lists, expiry; commits
 #pragma once
 
 #include <functional>
@@ -20,6 +26,7 @@
 #include "tapir/net/http.hpp"
 #include "tapir/net/http_client.hpp"
 #include "tapir/policy/config.hpp"
+#include "tapir/rpz/zone.hpp"
 #include "tapir/store/store.hpp"
 #include "tapir/world/chance.hpp"
 #include "tapir/world/clock.hpp"
@@ -57,6 +64,15 @@ public:
 
     // Reads the lists (an error there ends the start), then starts the threads.
     Result<void> start();
+    // As start(), without threads; nobody is notified.
+    Result<void> begin();
+    // The steps, after begin(). What is there to do is done; how long there is nothing more, unless
+    // something comes. The stream of the feed has to end by itself, having sent at most
+    // feed_queue_max events.
+    Duration work();
+    Duration follow();
+    // What resolvers are served now. Never null.
+    std::shared_ptr<const rpz::Snapshot> snapshot() const;
     // Reads lists and trusted keys again, soon. On an error the old ones stay, and the log says so.
     void reload();
     void stop();
