@@ -58,7 +58,7 @@ public:
         if (cancel != nullptr && cancel->requested()) {
             return fail(Code::unavailable, call.url + ": cancelled");
         }
-        const HttpRequest request = TRY(to_request(call));
+        const HttpRequest request = TRY(request_of(call, client_name_));
         HttpResponse out = routes_.answer(request);
         if (out.body.size() > call.answer_size_max) {
             return fail(Code::exhausted, fmt::format("{}: an answer of more than {} octets",
@@ -71,7 +71,7 @@ public:
                            const std::function<void(const SseEvent&)>& on_event,
                            const StreamLimits& limits,
                            const std::function<void()>& on_open) override {
-        const HttpRequest request = TRY(to_request(call));
+        const HttpRequest request = TRY(request_of(call, client_name_));
         const auto match = routes_.find(request.method, request.path);
         int status = match.status;
         const auto stream = std::make_shared<MemorySseStream>();
@@ -120,33 +120,33 @@ private:
         return fail(Code::unavailable, call.url + ": cancelled");
     }
 
-    Result<HttpRequest> to_request(const HttpCall& call) const {
-        const auto scheme = call.url.find("://");
-        if (scheme == std::string::npos) {
-            return fail(Code::invalid, fmt::format("no URL: '{}'", call.url));
-        }
-        const auto path = call.url.find('/', scheme + 3);
-        HttpRequest request;
-        request.method = call.method;
-        set_target(request, path == std::string::npos ? "/" : call.url.substr(path));
-        request.fields.add("Host", call.url.substr(scheme + 3, path - scheme - 3));
-        for (const auto& [name, value] : call.fields) {
-            request.fields.add(name, value);
-        }
-        if (!call.body.empty()) {
-            request.fields.add("Content-Length", std::to_string(call.body.size()));
-        }
-        request.body = call.body;
-        request.peer = TRY(PeerAddress::parse("127.0.0.1", 1));
-        request.client_name = client_name_;
-        return request;
-    }
-
     const HttpRoutes& routes_;
     std::string client_name_;
 };
 
 }  // namespace
+
+Result<HttpRequest> request_of(const HttpCall& call, std::string_view client_name) {
+    const auto scheme = call.url.find("://");
+    if (scheme == std::string::npos) {
+        return fail(Code::invalid, fmt::format("no URL: '{}'", call.url));
+    }
+    const auto path = call.url.find('/', scheme + 3);
+    HttpRequest request;
+    request.method = call.method;
+    set_target(request, path == std::string::npos ? "/" : call.url.substr(path));
+    request.fields.add("Host", call.url.substr(scheme + 3, path - scheme - 3));
+    for (const auto& [name, value] : call.fields) {
+        request.fields.add(name, value);
+    }
+    if (!call.body.empty()) {
+        request.fields.add("Content-Length", std::to_string(call.body.size()));
+    }
+    request.body = call.body;
+    request.peer = TRY(PeerAddress::parse("127.0.0.1", 1));
+    request.client_name = client_name;
+    return request;
+}
 
 std::unique_ptr<HttpClient> open_memory_http_client(const HttpRoutes& routes,
                                                     std::string client_name) {

@@ -20,6 +20,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tapir/base/bytes.hpp"
@@ -93,6 +94,10 @@ public:
 
 // The files are read now (so that errors come at the start) and again for each connection.
 Result<std::unique_ptr<HttpClient>> open_http_client(HttpClientSettings settings);
+
+// What a server gets of a call, with the client's name as if from a certificate: for clients that
+// are no sockets.
+Result<HttpRequest> request_of(const HttpCall& call, std::string_view client_name);
 
 // Asks routes in the same process, with the client's name as if from a certificate: for tests and
 // the simulator. Streams work as long as the routes' handlers send from other threads, or before
