@@ -31,6 +31,7 @@ tapir_find_by_name(snappy snappy.h snappy)
 tapir_find_by_name(cli11 CLI/CLI.hpp "")
 tapir_find_by_name(beast boost/beast.hpp "")
 tapir_find_by_name(xxhash xxhash.h "")
+tapir_find_by_pkg_config(mosquitto libmosquitto)
 
 # libduckdb and its header come from npm: scripts/setup puts them, hash checked, below build/deps.
 set(TAPIR_DUCKDB ${PROJECT_SOURCE_DIR}/build/deps/duckdb CACHE PATH "Folder with duckdb.h and libduckdb.so")

@@ -11,10 +11,15 @@
 //     ...
 //     subscriber->stop();
 //
-// Both connect by themselves, and again after a failure: at once, then after a second, twice that,
-// … up to a minute, each with chance in it. TLS 1.3 at least, the broker's name verified, the files
-// read anew for each connection. What a service needs is these interfaces; memory_broker.hpp has
-// them without a socket.
+// A subscriber connects by itself, and again after a failure: at once, then after a second, twice
+// that, … up to a minute, each with chance in it. A publisher connects when there is something to
+// publish. TLS 1.3 at least, the broker's name verified, the files read anew for each connection.
+// Of a host name with several addresses the first that does not refuse is taken. What a service
+// needs is these interfaces; memory_broker.hpp has them without a socket.
+//
+// Counted, with the label `client` = client id: tapir_mqtt_connections_total, tapir_mqtt_connected,
+// tapir_mqtt_disconnects_total by reason, tapir_mqtt_published_total by outcome,
+// tapir_mqtt_received_total by outcome, tapir_mqtt_sessions_lost_total.
 #pragma once
 
 #include <chrono>
@@ -68,7 +73,8 @@ public:
     virtual ~Publisher() = default;
     // Sends in order, and waits until each is acknowledged, or the connection or the time is over;
     // the outcomes, in the order of the messages. What is `unavailable` may have arrived all the
-    // same: who sends again must be understood by who receives. One thread at a time.
+    // same: who sends again must be understood by who receives. Tries to connect once at most: who
+    // is told `unavailable` waits a little before the next call. One thread at a time.
     virtual std::vector<Published> publish(std::span<const Message> messages) = 0;
     // Ends a publish() that waits, and all later ones, as `unavailable`. Any thread.
     virtual void cancel() = 0;
@@ -102,7 +108,7 @@ struct Broker {
 // A broker lets one connection at a time use a client id: who publishes and subscribes needs two.
 struct PublisherSettings {
     std::string client_id;
-    std::uint16_t keepalive_s = 30;
+    std::uint16_t keepalive_s = 150;               // unused for so long, it connects anew
     std::size_t inflight_max = 256;                // messages sent and not yet acknowledged
     Duration time_max = std::chrono::seconds(60);  // of one publish()
 };

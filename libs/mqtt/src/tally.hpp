@@ -1,0 +1,27 @@
+// What connections have in common: how they are counted and logged.
+#pragma once
+
+#include <array>
+#include <string>
+
+#include "connection.hpp"
+
+namespace tapir::mqtt {
+
+class Tally {
+public:
+    Tally(std::string client_id, const Log& log, Counters& counters);
+
+    void connected();
+    // Logged unless it was we who ended it.
+    void ended(Ended why, std::string_view detail);
+
+private:
+    const std::string client_id_;
+    const Log& log_;
+    Counter& connections_;
+    Gauge& is_connected_;
+    std::array<Counter*, ended_count> ended_{};
+};
+
+}  // namespace tapir::mqtt
