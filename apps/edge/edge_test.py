@@ -159,6 +159,19 @@ class Edge(unittest.TestCase):
         self.assertGreaterEqual(self.metric("tapir_edge_outbox_batches"), 1)
         self.stop()
 
+    def test_a_start_after_a_crash_says_that_counts_are_lost(self):
+        self.write()
+        self.start()
+        self.process.kill()
+        self.process.wait()
+        self.start()
+        self.assertEqual(self.metric("tapir_edge_unclean_starts_total"), 1)
+        self.assertIn("the last run did not end in order", self.log())
+        self.stop()
+        self.start()
+        self.assertEqual(self.metric("tapir_edge_unclean_starts_total"), 0)
+        self.stop()
+
     def test_examples_are_settings(self):
         for program in ("tapir-edge", "tapir-policy", "tapir-core"):
             example = subprocess.run([BIN / program, "example-settings"], check=True, capture_output=True, text=True).stdout

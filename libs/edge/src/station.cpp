@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <optional>
 #include <utility>
 
 #include "batch_writer.hpp"
 #include "live_keys.hpp"
 #include "outbox.hpp"
 #include "outlet.hpp"
+#include "run_mark.hpp"
 #include "seen.hpp"
 #include "sender.hpp"
 #include "setup.hpp"
@@ -99,6 +101,7 @@ struct Station::Impl {
     std::unique_ptr<SendSteps> sending;
     std::atomic<unsigned> second{0};  // of the minute, at which batches leave today
     std::unique_ptr<Counting> counting;
+    std::optional<RunMark> mark;
 };
 
 Result<void> Station::Impl::open() {
@@ -112,7 +115,9 @@ Result<void> Station::Impl::open() {
     keeping.age_max = settings.duration("outbox.age_max");
     keeping.sent_age_max = settings.duration("sent.age_max");
     outbox = TRY(Outbox::open(ports.files, state, *ledger, keeping, ports.log, ports.counters));
-    return open_outlet();
+    TRY(open_outlet());
+    mark.emplace(ports.files, state, ports.clock.now(), ports.log, ports.counters);
+    return {};
 }
 
 Result<void> Station::Impl::open_outlet() {
