@@ -1,6 +1,8 @@
 #include "event_desk.hpp"
 
 #include <algorithm>
+#include <tuple>
+#include <utility>
 
 #include "tapir/crypto/digest.hpp"
 #include "tapir/dns/name.hpp"
@@ -12,6 +14,8 @@ namespace tapir::intake {
 namespace {
 
 constexpr std::string_view media_type = "application/jose+json";
+constexpr std::string_view topic_before = "events/up/";
+constexpr std::string_view topic_after = "/new_qname";
 
 std::string lower(std::string_view text) {
     std::string out(text);
@@ -19,6 +23,17 @@ std::string lower(std::string_view text) {
         return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
     });
     return out;
+}
+
+// Whose topic it is: "events/up/KID/new_qname". Nothing if it is of another shape.
+std::optional<std::string> sender_of(std::string_view topic) {
+    if (!topic.starts_with(topic_before) || !topic.ends_with(topic_after) ||
+        topic.size() < topic_before.size() + topic_after.size()) {
+        return std::nullopt;
+    }
+    topic.remove_prefix(topic_before.size());
+    topic.remove_suffix(topic_after.size());
+    return jose::is_key_id(topic) ? std::optional<std::string>(topic) : std::nullopt;
 }
 
 // The same text for the same event of the same edge. A key id holds no line feed.
@@ -36,7 +51,10 @@ EventDesk::EventDesk(const IntakeSettings& settings, const IntakeParts& parts, J
     : settings_(settings),
       parts_(parts),
       journal_(journal),
-      fates_(parts.counters, "tapir_core_events_total", "Events by what became of them.") {}
+      fates_(parts.counters, "tapir_core_events_total", "Events by what became of them."),
+      from_broker_(parts.counters.counter("tapir_core_mqtt_events_total",
+                                          "Events that came by MQTT; they count in "
+                                          "tapir_core_events_total too.")) {}
 
 net::HttpResponse EventDesk::post(const net::HttpRequest& request) {
     auto counts = take(request);
@@ -95,22 +113,64 @@ Result<EventDesk::Counts, Refusal> EventDesk::take(const net::HttpRequest& reque
             events.push_back(*std::move(event));
             continue;
         }
-        fates_.reject(event.error());
-        parts_.log.warn("intake", "an event was refused",
-                        {{"reason", event.error()}, {"sender", sender}});
+        reject(event.error(), sender);
         if (counts.rejected_count++ < rejected_listed_max) {
             counts.rejected.push(text::Json::object({{"index", index}, {"reason", event.error()}}));
         }
     }
+    const auto kept = keep(events, now);
+    if (!kept) {
+        return fail(trouble(kept.error()));
+    }
+    std::tie(counts.accepted, counts.duplicate) = *kept;
+    return counts;
+}
+
+Result<void> EventDesk::take(std::span<const mqtt::Message> messages) {
+    const UtcTime now = parts_.clock.now();
+    const auto keys = parts_.keys.current();
+    std::vector<Event> events;
+    std::vector<std::pair<std::string_view, std::string>> refused;  // reason, sender
+    for (const auto& message : messages) {
+        const auto sender = sender_of(message.topic);
+        if (!sender) {
+            refused.emplace_back("topic", "");
+            continue;
+        }
+        // The broker's access list may be wrong: the signature says who sends.
+        auto event = check(as_text(message.payload), *sender, *keys, now);
+        if (event) {
+            events.push_back(*std::move(event));
+        } else {
+            refused.emplace_back(event.error(), *sender);
+        }
+    }
+    const auto [accepted, duplicate] = TRY(keep(events, now));
+    // Counted only now: what the store refuses comes again, all of it.
+    for (const auto& [reason, sender] : refused) {
+        reject(reason, sender);
+    }
+    fates_.count("accepted", accepted);
+    fates_.count("duplicate", duplicate);
+    from_broker_.add(messages.size());
+    return {};
+}
+
+void EventDesk::reject(std::string_view reason, const std::string& sender) {
+    fates_.reject(reason);
+    parts_.log.warn("intake", "an event was refused", {{"reason", reason}, {"sender", sender}});
+}
+
+Result<std::pair<std::uint64_t, std::uint64_t>> EventDesk::keep(std::span<const Event> events,
+                                                                UtcTime now) {
     const auto is_new = journal_.add_events(events, now);
     if (!is_new) {
         parts_.log.error("intake", "events could not be stored",
                          {{"reason", is_new.error().what()}});
-        return fail(trouble(is_new.error()));
+        return fail(is_new.error());
     }
-    counts.accepted = static_cast<std::uint64_t>(std::ranges::count(*is_new, true));
-    counts.duplicate = is_new->size() - counts.accepted;
-    return counts;
+    const auto accepted = static_cast<std::uint64_t>(std::ranges::count(*is_new, true));
+    return std::pair(accepted, is_new->size() - accepted);
 }
 
 // `sender` is empty if nothing but the event itself says who it is from.

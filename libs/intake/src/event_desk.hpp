@@ -1,5 +1,9 @@
-// Events on their way in: POST /api/v1/event/new_qname.
+// Events on their way in: POST /api/v1/event/new_qname, and messages of a broker.
 #pragma once
+
+#include <span>
+#include <string>
+#include <utility>
 
 #include "answer.hpp"
 #include "journal.hpp"
@@ -13,6 +17,8 @@ public:
     EventDesk(const IntakeSettings& settings, const IntakeParts& parts, Journal& journal);
 
     net::HttpResponse post(const net::HttpRequest& request);
+    // Success: whatever can be kept of them is, and none need come again.
+    Result<void> take(std::span<const mqtt::Message> messages);
 
 private:
     struct Counts {
@@ -22,6 +28,10 @@ private:
         std::size_t rejected_count = 0;
     };
     Result<Counts, Refusal> take(const net::HttpRequest& request);
+    void reject(std::string_view reason, const std::string& sender);
+    // How many were accepted, how many are duplicates.
+    Result<std::pair<std::uint64_t, std::uint64_t>> keep(std::span<const Event> events,
+                                                         UtcTime now);
     Result<Event, std::string_view> check(std::string_view text, const std::string& sender,
                                           const jose::KeySet& keys, UtcTime now) const;
 
@@ -29,6 +39,7 @@ private:
     const IntakeParts& parts_;
     Journal& journal_;
     Fates fates_;
+    Counter& from_broker_;
 };
 
 }  // namespace tapir::intake

@@ -1,7 +1,9 @@
-// Every upload that the existing receiver was sent, and its answer against ours.
+// Every upload that the existing receiver was sent, and its answer against ours; every event that
+// the existing bridge was sent by MQTT, and whether it came through there and here.
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <set>
 #include <sstream>
 
 #include <fmt/format.h>
@@ -114,6 +116,84 @@ TEST(Golden, EveryUploadIsAnsweredAsTheExistingReceiverDid) {
         }
     }
     EXPECT_EQ(differing, differences.size());
+}
+
+// What became of an event: "forwarded", or why not.
+const std::map<std::string, std::pair<std::string, const char*>> event_differences = {
+    {"003-general-two-signatures", {"duplicate", "the payload of 002: one event of one edge"}},
+    {"008-no-alg", {"forwarded", "a JWK without alg: it follows from the key"}},
+    {"009-other-nodes-topic",
+     {"sender_mismatch", "an edge speaks for itself only, whatever the broker lets through"}},
+    {"016-path-kid-own-key",
+     {"key_id_malformed", "theirs puts the kid into a path and is led to another key"}},
+    {"023-bad-timestamp", {"bad_timestamp", "the schema asks for RFC 3339, and we check it"}},
+    {"027-old-timestamp", {"too_old", "older than what duplicates are remembered for"}},
+    {"028-replay-1", {"duplicate", "the payload of 002: one event of one edge"}},
+    {"029-replay-2", {"duplicate", "the same octets twice are one event"}},
+};
+
+// What we have of it on the bus afterwards, as text; the last reason or outcome otherwise.
+std::string fate_of(Bench& bench, const mqtt::Message& message, std::string& event) {
+    const auto subscription = *bench.bus.subscribe(events_subject);
+    const auto before = bench.events("outcome=\"duplicate\"");
+    bench.logged.clear();
+    EXPECT_TRUE(bench.intake->take({&message, 1}));
+    bench.intake->publish();
+    if (const auto forwarded = subscription->next(Duration(0))) {
+        event = *text::Json::parse(as_text(*forwarded->body))->string("event");
+        return "forwarded";
+    }
+    if (bench.events("outcome=\"duplicate\"") > before) {
+        return "duplicate";
+    }
+    const std::string key = "\"reason\":\"";
+    const auto at = bench.logged.find(key);
+    EXPECT_NE(at, std::string::npos) << bench.logged;
+    const auto begin = at + key.size();
+    return bench.logged.substr(begin, bench.logged.find('"', begin) - begin);
+}
+
+TEST(Golden, EveryEventOnTheBrokerIsTakenAsTheExistingBridgeDid) {
+    Bench bench;
+    const std::string folder = std::string(TAPIR_GOLDEN) + "/up/";
+    for (const auto& file : std::filesystem::directory_iterator(folder + "keys")) {
+        const std::string jwk = read_file(file.path());
+        ASSERT_TRUE(bench.files.write_atomically("edges/" + file.path().filename().string(),
+                                                 as_bytes(jwk)));
+    }
+    ASSERT_TRUE(bench.keys.refresh());
+    ASSERT_EQ(bench.keys.current()->size(), 4U);
+    bench.clock.step_to(*UtcTime::parse("2026-11-23T15:25:00Z"));
+    bench.restart();
+    std::ifstream index(folder + "INDEX.tsv");
+    std::string line;
+    std::getline(index, line);
+    std::size_t count = 0;
+    std::set<std::string> differing;
+    for (; std::getline(index, line); ++count) {
+        std::istringstream columns(line);
+        std::string name;
+        std::string theirs;
+        columns >> name >> theirs;
+        SCOPED_TRACE(name);
+        std::string event;
+        const std::string ours = fate_of(bench,
+                                         {.topic = read_file(folder + name + ".topic"),
+                                          .payload = to_bytes(read_file(folder + name + ".mqtt"))},
+                                         event);
+        const auto differs = event_differences.find(name);
+        if (differs != event_differences.end()) {
+            differing.insert(name);
+            EXPECT_EQ(ours, differs->second.first);
+        } else {
+            EXPECT_EQ(ours == "forwarded", theirs == "forwarded") << ours;
+        }
+        if (ours == "forwarded" && theirs == "forwarded") {
+            EXPECT_TRUE(read_file(folder + name + ".nats").ends_with("\r\n" + event + "\r\n"));
+        }
+    }
+    EXPECT_EQ(count, 31U);
+    EXPECT_EQ(differing.size(), event_differences.size());
 }
 
 }  // namespace

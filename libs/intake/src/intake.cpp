@@ -95,6 +95,12 @@ net::HttpResponse Intake::events(const net::HttpRequest& request) {
     return answer;
 }
 
+Result<void> Intake::take(std::span<const mqtt::Message> messages) {
+    auto kept = impl_->desk.take(messages);
+    impl_->publish_waiter.notify();
+    return kept;
+}
+
 void Intake::Impl::trouble(std::string_view part, const Error& error) {
     parts.counters
         .counter("tapir_core_trouble_total", "Work that failed and is tried again.",

@@ -1,3 +1,5 @@
+#include <set>
+
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -102,6 +104,17 @@ TEST_F(IntakeTest, PublishesAgainAfterACrashUntilAcknowledged) {
     const auto before = last_sequence;
     EXPECT_THAT(published(), ElementsAre("c.example."));
     EXPECT_GT(last_sequence, before);
+}
+
+TEST_F(IntakeTest, KnowsADuplicateAfterARestart) {
+    const std::string id = "0b6f1c1e-0000-8000-8000-000000000001";
+    const auto request = batch({jws(edge, "a.example."), jws(edge, "b.example.", id)});
+    bench.intake->events(request);
+    EXPECT_THAT(published(), SizeIs(2));
+    bench.restart();
+    EXPECT_EQ(as_text(bench.intake->events(request).body),
+              R"({"accepted":0,"duplicate":2,"rejected":[]})");
+    EXPECT_EQ(bench.events("outcome=\"accepted\""), 2);
 }
 
 TEST_F(IntakeTest, KnowsADuplicateByMessageIdOfItsEdge) {
@@ -232,6 +245,39 @@ TEST_F(IntakeTest, BringsAHistogramIntoTheLakeAndRemovesThePayload) {
     EXPECT_EQ(*bench.intake->aggregate(upload("PAR1 once PAR1")).fields.find("Location"), location);
     EXPECT_EQ(bench.aggregates("outcome=\"duplicate\""), 1);
     EXPECT_THAT(*bench.files.list("state/aggregates"), IsEmpty());
+}
+
+// One aggregate is its edge, type, interval and digest: each of them counts, also after a crash.
+TEST_F(IntakeTest, KnowsAnAggregateByEdgeTypeIntervalAndDigestAfterARestart) {
+    const auto send = [&](const jose::PrivateJwk& key, const std::string& type,
+                          const std::string& interval, std::string_view body) {
+        const auto request = signed_request(key, bench.clock.now(), "/api/v1/aggregate/" + type,
+                                            "application/vnd.apache.parquet", body,
+                                            {{"Aggregate-Interval", interval}});
+        const auto answer = bench.intake->aggregate(request);
+        EXPECT_EQ(answer.status, 201);
+        return std::string(answer.fields.find("Location").value_or(""));
+    };
+    const std::string minute = "2026-05-28T12:13:00Z/PT1M";
+    const auto all = [&] {
+        return std::vector{send(edge, "histogram", minute, "PAR1 a PAR1"),
+                           send(other, "histogram", minute, "PAR1 a PAR1"),
+                           send(edge, "vector", minute, "PAR1 a PAR1"),
+                           send(edge, "histogram", "2026-05-28T12:14:00Z/PT1M", "PAR1 a PAR1"),
+                           send(edge, "histogram", minute, "PAR1 b PAR1")};
+    };
+    const auto first = all();
+    EXPECT_THAT(std::set(first.begin(), first.end()), SizeIs(5));
+    EXPECT_EQ(bench.aggregates("outcome=\"accepted\""), 5);
+    bench.restart();
+    EXPECT_EQ(all(), first);
+    bench.intake->seal();
+    bench.restart();
+    EXPECT_EQ(all(), first);
+    EXPECT_EQ(bench.aggregates("outcome=\"accepted\""), 5);
+    EXPECT_EQ(bench.aggregates("outcome=\"duplicate\""), 10);
+    bench.intake->seal();
+    EXPECT_THAT(bench.lake.admitted(), SizeIs(4));
 }
 
 TEST_F(IntakeTest, QuarantinesWhatTheLakeRefuses) {
