@@ -1,6 +1,7 @@
 #include "tapir/lake/lake.hpp"
 
 #include <algorithm>
+#include <csignal>
 
 #include <fmt/format.h>
 
@@ -30,9 +31,13 @@ Verdict refused(Refusal refusal, std::string detail) {
     return verdict;
 }
 
-// The exit status by which a child says that the fault is its own, or that there was no program.
+// The exit status by which a child says that the fault is its own, or that there was no program; or
+// the end by a signal that people and service managers send: that says nothing of the upload.
 bool is_own_trouble(const world::ChildOutcome& outcome) {
-    return outcome.signal == 0 && (outcome.exit_status == 2 || outcome.exit_status >= 126);
+    const bool was_told_to_end =
+        outcome.signal == SIGTERM || outcome.signal == SIGINT || outcome.signal == SIGHUP;
+    return was_told_to_end ||
+           (outcome.signal == 0 && (outcome.exit_status == 2 || outcome.exit_status >= 126));
 }
 
 Result<Table> ask_child(world::Children& children, std::vector<std::string> arguments,

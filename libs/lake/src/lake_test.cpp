@@ -1,5 +1,6 @@
 #include "tapir/lake/lake.hpp"
 
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -326,6 +327,8 @@ TEST(SimulatedChild, IsNotBelieved) {
     outcome.signal = 9;
     EXPECT_EQ(lake.admit(upload, info())->refusal, Refusal::resources);
     EXPECT_FALSE(files.exists("/lake/product=histogram"));
+    outcome.signal = SIGTERM;  // of a daemon that is stopped with all its children
+    EXPECT_EQ(lake.admit(upload, info()).error().code(), Code::internal);
     Gated gated;
     gated.rows = {.read = 1, .kept = 1};
     gated.file = to_bytes(std::string_view("PAR1"));

@@ -333,6 +333,15 @@ TEST(Children, MayIgnoreTheirInput) {
     EXPECT_TRUE(got->succeeded());
 }
 
+TEST(Children, DoNotHearWhatIsMeantForTheirParent) {
+    SystemChildren children;
+    const auto got = children.run(
+        shell("for s in TERM INT HUP QUIT; do kill -$s $$; done; /bin/kill -TERM $$; echo lives"));
+    ASSERT_TRUE(got.has_value());
+    EXPECT_EQ(got->signal, 0);
+    EXPECT_EQ(as_text(got->output), "lives\n");
+}
+
 TEST(Children, HaveNoEnvironmentAndNoOtherDescriptors) {
     SystemChildren children;
     const int leaked = ::open("/dev/null", O_RDONLY);  // without close-on-exec

@@ -115,9 +115,10 @@ struct ChildOutcome {
     bool succeeded() const { return signal == 0 && exit_status == 0; }
 };
 
-// Runs a program to its end, with limits, an empty environment and no descriptors but 0, 1, 2.
-// A program that fails is an outcome, not an Error. `unavailable`: it took longer than time_max;
-// `exhausted`: too much output; `not_found`: no such program.
+// Runs a program to its end, with limits, an empty environment and no descriptors but 0, 1, 2. It
+// does not hear SIGTERM, SIGINT, SIGHUP and SIGQUIT, which are sent to a daemon with all its
+// children. A program that fails is an outcome, not an Error. `unavailable`: it took longer than
+// time_max; `exhausted`: too much output; `not_found`: no such program.
 class Children {
 public:
     virtual ~Children() = default;
