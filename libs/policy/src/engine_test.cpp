@@ -1,5 +1,7 @@
 #include "tapir/policy/engine.hpp"
 
+#include <tuple>
+
 #include <gtest/gtest.h>
 
 #include "state.hpp"
@@ -287,6 +289,33 @@ TEST_F(EngineTest, CorruptStateIsSaidToBeSo) {
     const auto opened = Engine::open(std::move(settings), store, log, counters, start);
     ASSERT_FALSE(opened.has_value());
     EXPECT_EQ(opened.error().code(), Code::corrupt);
+}
+
+TEST_F(EngineTest, AStoredKeyThatIsNoNameIsCorrupt) {
+    open(start);
+    engine.reset();
+    const std::string upper("A\0", 2);
+    const std::string long_label = std::string(64, 'a') + std::string(1, '\0');
+    const std::string doubt_value(29, '\1');
+    for (const std::string& bad : {upper, long_label, std::string("a\0\0", 3)}) {
+        const std::string doubt_key = static_cast<char>(bad.size()) + bad + "dns-tapir";
+        for (const auto& [family, stored_key, value] :
+             {std::tuple(zone_family, bad, std::string("\1")),
+              std::tuple(doubts_family, doubt_key, doubt_value)}) {
+            ASSERT_TRUE(
+                memory
+                    ->put(family, as_bytes(stored_key), as_bytes(value), store::Durability::synced)
+                    .has_value());
+            EngineSettings settings;
+            settings.apex = *rpz::Apex::create("dnstapir.");
+            const auto opened = Engine::open(std::move(settings), store, log, counters, start);
+            ASSERT_FALSE(opened.has_value());
+            EXPECT_EQ(opened.error().code(), Code::corrupt);
+            ASSERT_TRUE(
+                memory->erase(family, as_bytes(stored_key), store::Durability::synced).has_value());
+        }
+    }
+    open(start);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "tapir/base/bytes.hpp"
+#include "tapir/rpz/trigger.hpp"
 
 namespace tapir::policy {
 namespace {
@@ -27,8 +28,8 @@ Result<void> load_zone(const store::Store& store, rpz::Snapshot& snapshot) {
     for (; cursor->valid(); cursor->next()) {
         const std::string_view key = as_text(cursor->key());
         const ByteView value = cursor->value();
-        if (key.size() < 2 || key.back() != '\0' || key <= last || value.size() != 1 ||
-            value[0] == std::byte{0} || value[0] > static_cast<std::byte>(rpz::Action::drop)) {
+        if (!rpz::is_key(key) || key <= last || value.size() != 1 || value[0] == std::byte{0} ||
+            value[0] > static_cast<std::byte>(rpz::Action::drop)) {
             return corrupt("zone");
         }
         builder.add(key, static_cast<rpz::Action>(value[0]));
@@ -107,8 +108,7 @@ Result<void> load_doubts(const store::Store& store, rpz::Book& book) {
         doubt.expires = time();
         doubt.stamp = time();
         doubt.removed = value.u8() != 0;
-        if (key.failed() || value.failed() || value.remaining() != 0 || trigger.size() < 2 ||
-            trigger.back() != '\0') {
+        if (key.failed() || value.failed() || value.remaining() != 0 || !rpz::is_key(trigger)) {
             return corrupt("observation");
         }
         book.restore({trigger, source}, doubt);

@@ -141,6 +141,23 @@ Trigger Trigger::wildcard_below() const {
     return Trigger(key_ + std::string("*\0", 2));
 }
 
+bool is_key(std::string_view octets) {
+    if (octets.empty() || octets.back() != '\0' || octets.size() + 1 > owner_size_max) {
+        return false;
+    }
+    std::size_t label_size = 0;
+    for (const char c : octets) {
+        if (c != '\0') {
+            ++label_size;
+        } else if (label_size == 0 || label_size > label_size_max) {
+            return false;
+        } else {
+            label_size = 0;
+        }
+    }
+    return std::ranges::none_of(octets, [](char c) { return c != folded(c); });
+}
+
 bool key_is_wildcard(std::string_view key) {
     return key.size() - key_parent(key).size() == 2 && key[key.size() - 2] == '*';
 }

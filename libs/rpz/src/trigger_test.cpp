@@ -47,6 +47,24 @@ TEST(Trigger, KnowsWildcards) {
     EXPECT_EQ(Trigger::parse("example")->wildcard_below().to_text(), "*.example");
 }
 
+TEST(Trigger, TellsKeysFromOtherOctets) {
+    EXPECT_TRUE(is_key(Trigger::parse("*.a.example")->key()));
+    EXPECT_TRUE(is_key(Trigger::parse("\\255.example")->key()));
+    EXPECT_TRUE(is_key(std::string(63, 'a') + std::string(1, '\0')));
+    for (const auto& octets :
+         {std::string(), std::string("\0", 1), std::string("a"), std::string("a\0b", 3),
+          std::string("a\0\0", 3), std::string("\0a\0", 3), std::string("a\0B\0", 4),
+          std::string(64, 'a') + std::string(1, '\0')}) {
+        EXPECT_FALSE(is_key(octets));
+    }
+    std::string key;
+    for (int i = 0; i < 127; ++i) {
+        key += std::string("a\0", 2);
+    }
+    EXPECT_TRUE(is_key(key));
+    EXPECT_FALSE(is_key(key + std::string("a\0", 2)));
+}
+
 RC_GTEST_PROP(Trigger, TextIsReadBackAsTheSameTrigger, ()) {
     const auto labels = *rc::gen::resize(
         20, rc::gen::nonEmpty(rc::gen::container<std::vector<std::string>>(rc::gen::resize(

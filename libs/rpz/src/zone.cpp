@@ -314,7 +314,7 @@ Result<Delta> Delta::decode(ByteView bytes) {
             const ByteView key = in.bytes(in.u8());
             const bool in_order = list->empty() || list->back().key < as_text(key);
             if (in.failed() || action == 0 || action > static_cast<std::uint8_t>(Action::drop) ||
-                key.empty() || key.back() != std::byte{0} || !in_order) {
+                !is_key(as_text(key)) || !in_order) {
                 return fail(Code::corrupt, "a stored delta is not what was written");
             }
             list->push_back({std::string(as_text(key)), static_cast<Action>(action)});

@@ -118,6 +118,15 @@ TEST(Delta, RefusesWhatItDidNotWrite) {
     EXPECT_FALSE(Delta::decode(action).has_value());
 }
 
+TEST(Delta, RefusesKeysThatAreNoTriggers) {
+    for (const auto& bad : {std::string("\0", 1), std::string("a\0\0", 3), std::string("a"),
+                            std::string("A\0", 2), std::string(64, 'a') + std::string(1, '\0')}) {
+        Delta delta;
+        delta.added.push_back({bad, Action::drop});
+        EXPECT_FALSE(Delta::decode(delta.encode()).has_value());
+    }
+}
+
 RC_GTEST_PROP(Serial, NextIsNewerEverywhereOnTheCircle, (std::uint32_t value)) {
     const Serial serial(value);
     RC_ASSERT(serial.next().newer_than(serial));

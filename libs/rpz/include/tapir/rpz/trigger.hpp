@@ -56,6 +56,9 @@ private:
     std::string key_;
 };
 
+// Whether `octets`, from wherever they come, are what key() returns: for those who store keys.
+bool is_key(std::string_view octets);
+
 // The same on keys alone, for those who hold many.
 bool key_is_wildcard(std::string_view key);
 // The key without its leftmost label; empty for one label.
