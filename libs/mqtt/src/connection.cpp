@@ -12,6 +12,7 @@
 #include <mqtt_protocol.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -275,23 +276,26 @@ void Connection::wait(const Waker& waker, Duration time_max) {
     if (!is_ready_ && clock_.monotonic() >= deadline_) {
         end(Ended::timeout, "no answer in time");
     }
+    is_reset_ = (waiting[0].revents & (POLLERR | POLLHUP)) != 0;
     if (!is_tcp_ && waiting[0].revents != 0) {
-        is_tcp_ = finish_tcp((waiting[0].revents & (POLLERR | POLLHUP)) != 0);
-    } else {
-        is_reset_ = (waiting[0].revents & (POLLERR | POLLHUP)) != 0;
+        finish_tcp();
     }
 }
 
-bool Connection::finish_tcp(bool is_broken) {
+void Connection::finish_tcp() {
+    const int socket = mosquitto_socket(library_);
     int error = 0;
     socklen_t size = sizeof error;
-    ::getsockopt(mosquitto_socket(library_), SOL_SOCKET, SO_ERROR, &error, &size);
-    if (error != 0 || is_broken) {
-        // The library's first attempt at TLS may have taken the error away.
+    ::getsockopt(socket, SOL_SOCKET, SO_ERROR, &error, &size);
+    // The library's first attempt at TLS may have taken the error away. What the broker has said
+    // before it hung up is read first.
+    int waiting = 0;
+    ::ioctl(socket, FIONREAD, &waiting);
+    is_tcp_ = !is_reset_ || waiting > 0;
+    if (!is_tcp_) {
         end(Ended::unreachable, error != 0 ? std::generic_category().message(error)
                                            : "the host does not take the connection");
     }
-    return is_open_;
 }
 
 bool Connection::is_readable() const {

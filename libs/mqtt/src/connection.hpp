@@ -110,7 +110,7 @@ private:
     struct Callbacks;
     void connect(const Broker& broker, const Address& address);
     void set_up_tls(const Broker& broker);
-    bool finish_tcp(bool is_broken);
+    void finish_tcp();
     bool is_readable() const;
     // After each call into the library: whether the connection has ended by it.
     bool check(int code);
