@@ -1,11 +1,15 @@
 #include "outlet.hpp"
 
+#include <algorithm>
 #include <array>
+#include <optional>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "tapir/jose/http_signature.hpp"
+#include "tapir/jose/jws.hpp"
+#include "tapir/mqtt/mqtt.hpp"
 #include "tapir/net/http_client.hpp"
 #include "tapir/products/histogram.hpp"
 
@@ -122,6 +126,132 @@ Result<std::unique_ptr<HttpsOutlet>> outlet_over(net::HttpClient& client, const 
     return std::make_unique<HttpsOutlet>(client, url.substr(0, slash), std::move(path), key);
 }
 
+// Messages published together: after each lot it is remembered what the broker has.
+constexpr std::size_t lot_size_max = 1024;
+
+Result<std::string> topic_of(const MqttSettings& settings, const std::string& kid) {
+    if (!mqtt::is_topic_level(kid)) {
+        return fail(
+            Code::invalid,
+            fmt::format("the key id '{}' cannot be part of a topic: expected a name without "
+                        "/ + #, and without $ in front",
+                        kid));
+    }
+    for (std::string_view rest = settings.topic_prefix;;) {
+        const std::size_t slash = rest.find('/');
+        if (!mqtt::is_topic_level(rest.substr(0, slash))) {
+            return fail(Code::invalid, fmt::format("topic prefix '{}': expected words joined by /",
+                                                   settings.topic_prefix));
+        }
+        if (slash == std::string_view::npos) {
+            return settings.topic_prefix + "/" + kid + "/new_qname";
+        }
+        rest.remove_prefix(slash + 1);
+    }
+}
+
+class MqttOutlet final : public Outlet {
+public:
+    MqttOutlet(mqtt::Publisher& publisher, std::string topic, std::unique_ptr<Outlet> rest,
+               const MqttParts& parts)
+        : publisher_(publisher),
+          topic_(std::move(topic)),
+          rest_(std::move(rest)),
+          log_(parts.log),
+          unrouted_(parts.counters.counter(
+              "tapir_edge_payloads_unrouted_total",
+              "Payloads that stay here: events go to a broker, and no core.url is set.")) {}
+
+    // The publisher of this outlet alone.
+    void own(std::unique_ptr<mqtt::Publisher> publisher) { own_ = std::move(publisher); }
+
+    SendOutcome send(const privacy::Released<privacy::Payload>& payload,
+                     const SendOptions& options) override {
+        if (payload.value().product == privacy::Product::new_qname) {
+            return publish(payload.value());
+        }
+        if (rest_) {
+            return rest_->send(payload, options);
+        }
+        if (!std::exchange(has_said_unrouted_, true)) {
+            log_.warn("outlet", "core.url is not set: histograms stay here", {});
+        }
+        unrouted_.add();
+        return {Sent::accepted, "no way out; it stays here"};
+    }
+
+    void cancel() override {
+        publisher_.cancel();
+        if (rest_) {
+            rest_->cancel();
+        }
+    }
+
+private:
+    SendOutcome publish(const privacy::Payload& payload) {
+        const auto messages = jose::split_batch(as_text(payload.octets));
+        if (!messages) {
+            return {Sent::refused, "the payload is no batch of messages"};
+        }
+        if (std::exchange(begun_, payload.name) != payload.name) {
+            taken_ = 0;
+            refused_ = 0;
+        }
+        while (taken_ < messages->size()) {
+            if (auto failed = publish_lot(std::span(*messages).subspan(taken_))) {
+                return std::move(*failed);
+            }
+        }
+        begun_.clear();
+        if (refused_ > 0) {
+            return {Sent::refused, fmt::format("the broker refuses {} of {} messages", refused_,
+                                               messages->size())};
+        }
+        return {Sent::accepted, fmt::format("{} messages", messages->size())};
+    }
+
+    // What hinders those that the broker has not taken; nothing if it has them all.
+    std::optional<SendOutcome> publish_lot(std::span<const std::string_view> messages) {
+        std::vector<mqtt::Message> lot;
+        for (const std::string_view message :
+             messages.first(std::min(messages.size(), lot_size_max))) {
+            lot.push_back({topic_, to_bytes(message)});
+        }
+        // Those after one that failed go again with it: the core knows an event that comes twice.
+        for (const mqtt::Published outcome : publisher_.publish(lot)) {
+            switch (outcome) {
+                case mqtt::Published::refused:
+                    ++refused_;
+                    [[fallthrough]];
+                case mqtt::Published::accepted:
+                    ++taken_;
+                    break;
+                case mqtt::Published::denied:
+                    return SendOutcome{Sent::denied, topic_ + ": the broker does not let us"};
+                case mqtt::Published::busy:
+                    return SendOutcome{Sent::busy, "the broker is busy"};
+                case mqtt::Published::unheard:
+                    return SendOutcome{Sent::unavailable, topic_ + ": nobody is subscribed"};
+                case mqtt::Published::unavailable:
+                    return SendOutcome{Sent::unavailable, "the broker cannot be reached"};
+            }
+        }
+        return {};
+    }
+
+    std::unique_ptr<mqtt::Publisher> own_;
+    mqtt::Publisher& publisher_;
+    const std::string topic_;
+    const std::unique_ptr<Outlet> rest_;
+    const Log& log_;
+    Counter& unrouted_;
+    bool has_said_unrouted_ = false;
+    // The payload that is under way, and how many of its messages are done, from the first on.
+    std::string begun_;
+    std::size_t taken_ = 0;
+    std::size_t refused_ = 0;
+};
+
 }  // namespace
 
 std::string_view to_string(Sent sent) {
@@ -144,6 +274,38 @@ Result<std::unique_ptr<Outlet>> Outlet::over(net::HttpClient& client,
                                              const OutletSettings& settings,
                                              const jose::PrivateJwk& key) {
     return std::unique_ptr<Outlet>(TRY(outlet_over(client, settings.url, key)));
+}
+
+Result<std::unique_ptr<Outlet>> Outlet::open_mqtt(const MqttSettings& settings,
+                                                  const jose::PrivateJwk& key,
+                                                  std::unique_ptr<Outlet> rest,
+                                                  const MqttParts& parts) {
+    auto topic = TRY(topic_of(settings, key.kid()));
+    mqtt::PublisherSettings publishing;
+    publishing.client_id = settings.client_id.empty() ? key.kid() + "-tapir" : settings.client_id;
+    auto publisher = TRY(mqtt::open_publisher({.url = settings.url,
+                                               .ca_file = settings.ca_file,
+                                               .certificate_file = settings.certificate_file,
+                                               .key_file = settings.key_file},
+                                              publishing,
+                                              {.clock = parts.clock,
+                                               .chance = parts.chance,
+                                               .log = parts.log,
+                                               .counters = parts.counters}));
+    auto outlet =
+        std::make_unique<MqttOutlet>(*publisher, std::move(topic), std::move(rest), parts);
+    outlet->own(std::move(publisher));
+    return std::unique_ptr<Outlet>(std::move(outlet));
+}
+
+Result<std::unique_ptr<Outlet>> Outlet::over_mqtt(mqtt::Publisher& publisher,
+                                                  const MqttSettings& settings,
+                                                  const jose::PrivateJwk& key,
+                                                  std::unique_ptr<Outlet> rest,
+                                                  const MqttParts& parts) {
+    auto topic = TRY(topic_of(settings, key.kid()));
+    return std::unique_ptr<Outlet>(
+        std::make_unique<MqttOutlet>(publisher, std::move(topic), std::move(rest), parts));
 }
 
 }  // namespace tapir::edge

@@ -1,23 +1,33 @@
 // The only door of this service: what goes to the core goes through here, and it takes nothing but
 // what the gate has released.
 //
-//     const auto outlet = TRY(Outlet::open({.url = "https://127.0.0.1:8443", ...}, key));
+//     auto outlet = TRY(Outlet::open({.url = "https://127.0.0.1:8443", ...}, key));
+//     outlet = TRY(Outlet::open_mqtt({.url = "mqtts://mqtt.example", ...}, key, std::move(outlet),
+//                                    parts));
 //     const Sent sent = outlet->send(payload, {.created = time});
 //
-// The request is signed (RFC 9421) over method, path, type, length, digest and interval. One thread
-// sends; any may cancel().
+// Over HTTPS the request is signed (RFC 9421) over method, path, type, length, digest and interval.
+// Over MQTT each event is a message of its own, on PREFIX/KID/new_qname, as existing receivers read
+// it; its signature is its own. One thread sends; any may cancel().
 #pragma once
 
 #include <memory>
 #include <string>
 
+#include "tapir/base/counters.hpp"
+#include "tapir/base/log.hpp"
 #include "tapir/base/result.hpp"
 #include "tapir/base/time.hpp"
 #include "tapir/jose/jwk.hpp"
 #include "tapir/privacy/gate.hpp"
+#include "tapir/world/chance.hpp"
+#include "tapir/world/clock.hpp"
 
 namespace tapir::net {
 class HttpClient;
+}
+namespace tapir::mqtt {
+class Publisher;
 }
 
 namespace tapir::edge {
@@ -29,10 +39,19 @@ struct OutletSettings {
     std::string key_file;
 };
 
-// What the core said. Each value names a counter.
+struct MqttSettings {
+    std::string url{};  // mqtts://HOST:PORT
+    std::string ca_file{};
+    std::string certificate_file{};
+    std::string key_file{};
+    std::string client_id{};                 // empty: KID-tapir
+    std::string topic_prefix = "events/up";  // before /KID/new_qname
+};
+
+// What the core or the broker said. Each value names a counter.
 enum class Sent : std::uint8_t {
-    accepted,     // 201 for a histogram, 202 for events
-    unavailable,  // no connection, or no answer in time: again later
+    accepted,     // 201 for a histogram, 202 for events; over MQTT, and somebody is subscribed
+    unavailable,  // no connection, no answer in time, or nobody is subscribed: again later
     busy,         // 429, 503 and other 5xx: again later
     denied,       // 401, 403: key or certificate are not known (yet): again later
     refused,      // any other answer: the same will never be taken
@@ -50,6 +69,14 @@ struct SendOutcome {
     std::string detail;  // for the log
 };
 
+// What an outlet over MQTT works with; all must outlive it.
+struct MqttParts {
+    const world::Clock& clock;
+    world::Chance& chance;
+    const Log& log;
+    Counters& counters;
+};
+
 class Outlet {
 public:
     virtual ~Outlet() = default;
@@ -61,6 +88,20 @@ public:
     static Result<std::unique_ptr<Outlet>> over(net::HttpClient& client,
                                                 const OutletSettings& settings,
                                                 const jose::PrivateJwk& key);
+
+    // Events to a broker, everything else through `rest`. Without a `rest` there is no way out for
+    // it: it counts as accepted and stays here (tapir_edge_payloads_unrouted_total). What a broker
+    // took of a payload is not sent again when the payload is. Errors: `invalid`.
+    static Result<std::unique_ptr<Outlet>> open_mqtt(const MqttSettings& settings,
+                                                     const jose::PrivateJwk& key,
+                                                     std::unique_ptr<Outlet> rest,
+                                                     const MqttParts& parts);
+    // Over a publisher that is there already, which must outlive it.
+    static Result<std::unique_ptr<Outlet>> over_mqtt(mqtt::Publisher& publisher,
+                                                     const MqttSettings& settings,
+                                                     const jose::PrivateJwk& key,
+                                                     std::unique_ptr<Outlet> rest,
+                                                     const MqttParts& parts);
 
     virtual SendOutcome send(const privacy::Released<privacy::Payload>& payload,
                              const SendOptions& options) = 0;

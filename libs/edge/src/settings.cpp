@@ -36,6 +36,17 @@ text::SettingTable settings_table() {
         Setting::path("core.ca", "", "Certificate authority of the core: a PEM file."),
         Setting::path("core.cert", "", "Certificate of this edge: a PEM file."),
         Setting::path("core.key", "", "Key of that certificate: a PEM file."),
+        Setting::string("mqtt.url", "",
+                        "Broker for events: mqtts://HOST:PORT; empty: they go to the core. "
+                        "Histograms go to the core in any case."),
+        Setting::path("mqtt.ca", "", "Certificate authority of the broker: a PEM file."),
+        Setting::path("mqtt.cert", "", "Certificate of this edge for the broker: a PEM file."),
+        Setting::path("mqtt.key", "", "Key of that certificate: a PEM file."),
+        Setting::string("mqtt.client_id", "",
+                        "Client identifier at the broker; empty: KID-tapir, with the id of the "
+                        "signing key."),
+        Setting::string("mqtt.topic_prefix", "events/up",
+                        "Beginning of the topic; events go to PREFIX/KID/new_qname."),
         Setting::path("state.dir", "/var/lib/tapir/edge", "Outbox, ledger, what was released."),
         Setting::size("outbox.size_max", 1LL << 30, 1LL << 20, 1LL << 40,
                       "Octets that may wait for the core; then the oldest batches go, counted."),

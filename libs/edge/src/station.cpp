@@ -123,19 +123,41 @@ Result<void> Station::Impl::open() {
 Result<void> Station::Impl::open_outlet() {
     OutletSettings to;
     to.url = settings.string("core.url");
-    if (to.url.empty()) {
-        ports.log.warn("edge", "core.url is not set: what may leave stays in the outbox");
+    if (!to.url.empty()) {
+        to.ca_file = settings.string("core.ca");
+        to.certificate_file = settings.string("core.cert");
+        to.key_file = settings.string("core.key");
+        auto opened = ports.http_client != nullptr ? Outlet::over(*ports.http_client, to, *key)
+                                                   : Outlet::open(to, *key);
+        if (!opened) {
+            return settings.refuse("core.url", "a core that can be spoken to",
+                                   opened.error().what());
+        }
+        outlet = std::move(*opened);
+    }
+    MqttSettings over;
+    over.url = settings.string("mqtt.url");
+    if (!over.url.empty()) {
+        over.ca_file = settings.string("mqtt.ca");
+        over.certificate_file = settings.string("mqtt.cert");
+        over.key_file = settings.string("mqtt.key");
+        over.client_id = settings.string("mqtt.client_id");
+        over.topic_prefix = settings.string("mqtt.topic_prefix");
+        const MqttParts with{ports.clock, ports.chance, ports.log, ports.counters};
+        auto opened = ports.publisher != nullptr
+                          ? Outlet::over_mqtt(*ports.publisher, over, *key, std::move(outlet), with)
+                          : Outlet::open_mqtt(over, *key, std::move(outlet), with);
+        if (!opened) {
+            return settings.refuse("mqtt.url", "a broker that can be spoken to",
+                                   opened.error().what());
+        }
+        outlet = std::move(*opened);
+    }
+    if (!outlet) {
+        ports.log.warn("edge",
+                       "neither core.url nor mqtt.url is set: what may leave stays in the outbox");
         return {};
     }
-    to.ca_file = settings.string("core.ca");
-    to.certificate_file = settings.string("core.cert");
-    to.key_file = settings.string("core.key");
-    auto opened = ports.http_client != nullptr ? Outlet::over(*ports.http_client, to, *key)
-                                               : Outlet::open(to, *key);
-    if (!opened) {
-        return settings.refuse("core.url", "a core that can be spoken to", opened.error().what());
-    }
-    outlet = std::move(*opened);
     SenderParts parts{*outbox, *outlet, ports.clock, ports.chance, ports.log, ports.counters, {}};
     if (!is_lab) {
         parts.second = [this] { return second.load(); };

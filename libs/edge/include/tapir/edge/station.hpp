@@ -31,6 +31,9 @@
 namespace tapir::net {
 class HttpClient;
 }
+namespace tapir::mqtt {
+class Publisher;
+}
 
 namespace tapir::edge {
 
@@ -44,6 +47,8 @@ struct StationPorts {
     store::Store& store;  // with the families of store_families()
     // Towards the core. Null: one of its own, as the settings say. Only the outlet sees it.
     net::HttpClient* http_client = nullptr;
+    // The same towards a broker, where mqtt.url is set.
+    mqtt::Publisher* publisher = nullptr;
     const Log& log;
     Counters& counters;
 };
