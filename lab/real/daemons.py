@@ -118,6 +118,7 @@ class Lab:
          self.core_metrics_port, self.policy_metrics_port) = free_ports(7)
         self.resolver = ("127.0.0.1", self.resolver_port)
         self.authority = None
+        self.more_words = {"edge": [], "core": [], "policy": []}  # on their command lines
 
     def start(self):
         folder = self.folder
@@ -161,7 +162,12 @@ class Lab:
                                resolver_port=self.resolver_port, metrics_port=metrics_port, batch_s=self.batch_s)
         config = self.folder / part / f"{part}.toml"
         config.write_text(text)
-        self.processes.start(f"tapir-{part}", [self.bin / f"tapir-{part}", "run", "--config", config])
+        self.run(part, metrics_port)
+
+    def run(self, part, metrics_port):
+        """Starts a daemon whose settings are there, for the first time or again."""
+        config = self.folder / part / f"{part}.toml"
+        self.processes.start(f"tapir-{part}", [self.bin / f"tapir-{part}", "run", "--config", config, *self.more_words[part]])
         wait_for(f"tapir-{part} answers", lambda: scrape(metrics_port), 20, still_runs=self.processes.check)
 
     def edge_frames(self):
@@ -172,6 +178,11 @@ class Lab:
 
     def edge_batches(self):
         return total(scrape(self.edge_metrics_port), "tapir_edge_batches_total")
+
+    def edge_waiting(self):
+        """Batches in the edge's outbox that the core has not taken; nothing while the edge does not answer."""
+        text = scrape(self.edge_metrics_port)
+        return total(text, "tapir_edge_outbox_batches") if text else None
 
     def core_events(self):
         return total(scrape(self.core_metrics_port), "tapir_core_events_total", outcome="accepted")

@@ -90,6 +90,14 @@ class Processes:
                 self._stop(name, entry[1], sig)
                 self.running.remove(entry)
 
+    def kill(self, name):
+        """kill -9: the process alone, and at once."""
+        for entry in list(self.running):
+            if entry[0] == name:
+                self.running.remove(entry)
+                entry[1].kill()
+                entry[1].wait(timeout=10)
+
     def check(self):
         """LabError if one of them has ended."""
         for name, process, _ in self.running:
