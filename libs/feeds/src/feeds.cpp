@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <mutex>
+#include <span>
 #include <utility>
 
 #include <fmt/format.h>
@@ -42,6 +43,7 @@ struct Feeds::Impl {
           key(std::move(k)),
           parts(p),
           pause(p.clock),
+          news(p.clock),
           shelf(p.store),
           sent(p.counters.counter("tapir_core_feed_sent_total",
                                   "Observations sent to subscribers of the live feed.")),
@@ -54,12 +56,17 @@ struct Feeds::Impl {
     void send(const std::vector<Shelved>& messages);
     Result<void> acknowledge();
     bool catch_up(std::string_view had, net::SseStream& stream);
+    Result<std::vector<Shelved>> owed();
+    Result<bool> settle(const std::vector<Shelved>& messages,
+                        std::span<const mqtt::Published> outcomes);
+    Counter& lost(std::string_view reason) const;
     void trouble(const Error& error);
 
     const FeedSettings settings;
     const jose::PrivateJwk key;
     const FeedParts parts;
     world::Waiter pause;
+    world::Waiter news;
     std::mutex mutex;  // of all below
     Shelf shelf;
     std::vector<std::shared_ptr<net::SseStream>> streams;
@@ -235,6 +242,7 @@ void Feeds::work(Duration wait_at_most) {
         auto done = impl.shelf.sync();
         if (done) {
             impl.send(std::exchange(impl.unsent, {}));
+            impl.news.notify();
             done = impl.acknowledge();
         }
         if (!done) {
@@ -248,9 +256,89 @@ void Feeds::work(Duration wait_at_most) {
     }
 }
 
+Counter& Feeds::Impl::lost(std::string_view reason) const {
+    return parts.counters.counter("tapir_core_mqtt_observations_lost_total",
+                                  "Observations that no broker will get from us.",
+                                  {{"reason", std::string(reason)}});
+}
+
+Result<std::vector<Shelved>> Feeds::Impl::owed() {
+    const std::lock_guard lock(mutex);
+    Shelf::Owed owed = TRY(shelf.owed(broadcast_count_max, catch_up_size_max));
+    parts.counters
+        .gauge("tapir_core_mqtt_observations_waiting", "Observations that wait for the broker.")
+        .set(static_cast<std::int64_t>(owed.waiting));
+    if (owed.forgotten > 0) {
+        TRY(shelf.taken_up_to(owed.first - 1));
+        lost("forgotten").add(owed.forgotten);
+        parts.log.error("feeds", "observations were forgotten before the broker took them",
+                        {{"count", owed.forgotten}, {"goes_on_with", owed.first}});
+    }
+    return std::move(owed.messages);
+}
+
+// Moves the broker's place over the messages at the front that are done with; whether all are.
+Result<bool> Feeds::Impl::settle(const std::vector<Shelved>& messages,
+                                 std::span<const mqtt::Published> outcomes) {
+    std::size_t done = 0;
+    for (; done < messages.size() && done < outcomes.size(); ++done) {
+        using enum mqtt::Published;
+        const mqtt::Published outcome = outcomes[done];
+        parts.counters
+            .counter("tapir_core_mqtt_observations_total",
+                     "Observations given to the broker, by what it said.",
+                     {{"outcome", std::string(mqtt::to_string(outcome))}})
+            .add();
+        if (outcome == refused) {
+            lost("refused").add();
+            parts.log.error("feeds", "the broker will never take an observation; it is passed over",
+                            {{"id", messages[done].id}});
+        } else if (outcome != accepted && outcome != unheard) {
+            parts.log.warn("feeds", "the broker does not take an observation; it is tried again",
+                           {{"id", messages[done].id}, {"outcome", mqtt::to_string(outcome)}});
+            break;
+        }
+    }
+    if (done > 0) {
+        const std::lock_guard lock(mutex);
+        TRY(shelf.taken_up_to(messages[done - 1].id));
+    }
+    return done == messages.size();
+}
+
+Broadcast Feeds::broadcast(mqtt::Publisher& publisher) {
+    Impl& impl = *impl_;
+    const auto owed = impl.owed();
+    if (!owed) {
+        impl.trouble(owed.error());
+        return Broadcast::again;
+    }
+    if (owed->empty()) {
+        return Broadcast::done;
+    }
+    std::vector<mqtt::Message> messages;
+    for (const auto& shelved : *owed) {
+        messages.push_back(
+            {.topic = std::string(broadcast_topic), .payload = to_bytes(shelved.message)});
+    }
+    // Not under the lock: a broker that is away must not hold up those who follow by HTTPS.
+    const auto outcomes = publisher.publish(messages);
+    const auto settled = impl.settle(*owed, outcomes);
+    if (!settled) {
+        impl.trouble(settled.error());
+        return Broadcast::again;
+    }
+    return *settled ? Broadcast::more : Broadcast::again;
+}
+
+void Feeds::wait_to_broadcast(Duration at_most) {
+    impl_->news.wait_for(at_most);
+}
+
 void Feeds::close() {
     impl_->observations->close();
     impl_->pause.notify();
+    impl_->news.notify();
     const std::lock_guard lock(impl_->mutex);
     impl_->closed = true;
     for (const auto& stream : impl_->streams) {

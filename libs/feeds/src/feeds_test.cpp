@@ -1,13 +1,11 @@
 #include "tapir/feeds/feeds.hpp"
 
-#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "fixture.hpp"
 #include "shelf.hpp"
 #include "tapir/jose/jws.hpp"
-#include "tapir/products/observation.hpp"
-#include "tapir/text/json.hpp"
 
 namespace tapir::feeds {
 namespace {
@@ -16,69 +14,8 @@ using namespace std::chrono_literals;
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-class RecordedStream final : public net::SseStream {
-public:
-    bool send(std::string_view id, std::string_view event, std::string_view data) override {
-        if (open) {
-            sent.push_back(event.empty() ? std::string(id)
-                                         : fmt::format("{} {} {}", id, event, data));
-            last = data;
-        }
-        return open;
-    }
-    bool is_open() const override { return open; }
-    void close() override { open = false; }
-
-    bool open = true;
-    std::vector<std::string> sent;  // ids of messages; "id event data" of others
-    std::string last;
-};
-
-jose::PrivateJwk test_key() {
-    const Bytes seed(crypto::ed25519_size, std::byte{9});
-    return {*crypto::SigningKey::from_seed(crypto::Secret::copy_of(seed)), "core.example"};
-}
-
-class FeedsTest : public testing::Test {
+class FeedsTest : public FeedsFixture {
 protected:
-    FeedsTest() { restart(); }
-
-    void restart() {
-        feeds.reset();
-        feeds = std::make_unique<Feeds>(FeedSettings{.keep = 24h}, test_key(),
-                                        FeedParts{*store, clock, bus, log, counters});
-        ASSERT_TRUE(feeds->open());
-    }
-
-    void publish(std::uint64_t id, const std::vector<std::string>& added,
-                 const std::vector<std::string>& removed = {}) {
-        auto observation = products::Observation::of_core("tapir-core", clock.now());
-        for (const auto& [names, items] :
-             {std::pair(&added, &observation.added), std::pair(&removed, &observation.removed)}) {
-            for (const auto& name : *names) {
-                products::ObservationItem item;
-                item.name = name;
-                item.time_added = clock.now();
-                item.ttl_s = 3600;
-                item.tag_mask = 1;
-                items->push_back(item);
-            }
-        }
-        const auto json = text::Json::object({{"id", id}, {"observation", observation.to_json()}});
-        ASSERT_TRUE(bus.publish(observations_subject, to_bytes(json.to_string())));
-        feeds->work(Duration(0));
-    }
-
-    std::shared_ptr<RecordedStream> subscribe(std::optional<std::string> last_id = {}) {
-        net::HttpRequest request;
-        if (last_id) {
-            request.fields.add("Last-Event-ID", *last_id);
-        }
-        auto stream = std::make_shared<RecordedStream>();
-        EXPECT_FALSE(feeds->subscribe(request, stream));
-        return stream;
-    }
-
     // "last_id: names", verified with the core's key.
     std::string snapshot() {
         const auto answer = feeds->snapshot({});
@@ -96,14 +33,6 @@ protected:
         }
         return out;
     }
-
-    world::ManualClock clock{UtcTime::from_seconds(1'780'000'000)};
-    std::unique_ptr<store::Store> store = store::open_memory(store_families());
-    Counters counters;
-    std::string logged;
-    Log log = Log::to_string(logged);
-    bus::MemoryBus bus{counters};
-    std::unique_ptr<Feeds> feeds;
 };
 
 TEST_F(FeedsTest, SendsToWhoIsThereFromNowOn) {
@@ -140,16 +69,63 @@ TEST_F(FeedsTest, TellsWhoCannotGoOn) {
     clock.advance(2h);
     publish(3, {"c.example"});
     EXPECT_THAT(subscribe("2")->sent, ElementsAre("3"));
-    for (const char* had : {"0", "1", "4", "", "x", "-1", "99999999999999999999"}) {
+    EXPECT_THAT(subscribe("1")->sent, ElementsAre("2", "3"));  // away since 2 came, at most
+    for (const char* had : {"0", "4", "", "x", "-1", "99999999999999999999"}) {
         const auto stream = subscribe(had);
         EXPECT_THAT(stream->sent, ElementsAre("3 reset 3")) << had;
     }
-    const auto stream = subscribe("1");
+    const auto stream = subscribe("0");
     publish(4, {"d.example"});
     EXPECT_THAT(stream->sent, ElementsAre("3 reset 3", "4"));
     clock.advance(100h);
     feeds->work(Duration(0));
     EXPECT_THAT(subscribe("4")->sent, IsEmpty());
+}
+
+// feed.keep is 24 h, to the nanosecond, from when the first message that one misses came.
+TEST_F(FeedsTest, KeepsAPlaceForADayAndNoLonger) {
+    publish(1, {"a.example"});
+    publish(2, {"b.example"});
+    publish(3, {"c.example"});
+    clock.advance(24h);
+    feeds->work(Duration(0));
+    EXPECT_THAT(subscribe("1")->sent, ElementsAre("2", "3"));
+    restart();
+    feeds->work(Duration(0));
+    EXPECT_THAT(subscribe("1")->sent, ElementsAre("2", "3"));
+    EXPECT_THAT(subscribe("0")->sent, ElementsAre("1", "2", "3"));
+    clock.advance(1ns);
+    feeds->work(Duration(0));
+    for (int i = 0; i < 2; ++i) {
+        EXPECT_THAT(subscribe("0")->sent, ElementsAre("3 reset 3"));
+        EXPECT_THAT(subscribe("1")->sent, ElementsAre("3 reset 3"));
+        EXPECT_THAT(subscribe("2")->sent, ElementsAre("3"));
+        EXPECT_THAT(subscribe("3")->sent, IsEmpty());
+        restart();
+    }
+    EXPECT_EQ(counters.value("tapir_core_feed_resets_total"), 4);
+}
+
+// Nothing comes for days, and then one message while somebody is away for a moment.
+TEST_F(FeedsTest, AQuietFeedMakesNobodyTooOld) {
+    publish(1, {"a.example"});
+    clock.advance(100h);
+    feeds->work(Duration(0));
+    publish(2, {"b.example"});
+    EXPECT_THAT(subscribe("1")->sent, ElementsAre("2"));
+}
+
+// Who is told to reset takes the snapshot and goes on after its id: nothing is missed in between.
+TEST_F(FeedsTest, ASnapshotAfterAResetClosesTheGap) {
+    publish(1, {"a.example"});
+    clock.advance(24h + 1s);
+    publish(2, {"b.example"});
+    publish(3, {"c.example"});
+    EXPECT_THAT(subscribe("0")->sent, ElementsAre("3 reset 3"));
+    publish(4, {"d.example"});
+    EXPECT_EQ(snapshot(), "4: b.example c.example d.example");
+    publish(5, {"e.example"});
+    EXPECT_THAT(subscribe("4")->sent, ElementsAre("5"));
 }
 
 TEST_F(FeedsTest, ShowsInTheSnapshotWhatIsObservedNow) {

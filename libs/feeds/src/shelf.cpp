@@ -12,6 +12,7 @@ constexpr std::string_view live_names = "feeds_live";
 constexpr std::string_view ends = "feeds_ends";
 constexpr std::string_view meta = "feeds_meta";
 constexpr std::string_view last_id_key = "last_id";
+constexpr std::string_view broadcast_id_key = "broadcast_id";
 
 using store::Batch;
 using store::Durability;
@@ -50,7 +51,10 @@ const std::vector<std::string>& Shelf::families() {
 
 Result<void> Shelf::open() {
     if (const auto last = TRY(store_.get(meta, as_bytes(last_id_key)))) {
-        last_id_ = number_of(*last);
+        last_id_ = synced_id_ = number_of(*last);
+    }
+    if (const auto taken = TRY(store_.get(meta, as_bytes(broadcast_id_key)))) {
+        broadcast_id_ = number_of(*taken);
     }
     return {};
 }
@@ -90,7 +94,39 @@ Result<void> Shelf::add(std::uint64_t id, const products::Observation& observati
 }
 
 Result<void> Shelf::sync() {
-    return store_.put(meta, as_bytes(last_id_key), number(last_id_), Durability::synced);
+    TRY(store_.put(meta, as_bytes(last_id_key), number(last_id_), Durability::synced));
+    synced_id_ = last_id_;
+    return {};
+}
+
+Result<Shelf::Owed> Shelf::owed(std::size_t count_max, std::size_t size_max) {
+    Owed owed;
+    const auto cursor = TRY(store_.scan(log, {}, number(broadcast_id_.value_or(0) + 1)));
+    std::size_t size = 0;
+    for (; cursor->valid() && number_of(cursor->key()) <= synced_id_; cursor->next()) {
+        const auto text = as_text(cursor->value().subspan(sizeof(std::uint64_t)));
+        size += text.size();
+        if (owed.messages.size() == count_max || (size > size_max && !owed.messages.empty())) {
+            break;
+        }
+        owed.messages.push_back({number_of(cursor->key()), std::string(text)});
+    }
+    TRY(cursor->status());
+    // The place is written down before anything goes out: else nobody would know later on that what
+    // was forgotten meanwhile had been owed.
+    owed.first = owed.messages.empty() ? synced_id_ + 1 : owed.messages.front().id;
+    if (!broadcast_id_) {
+        TRY(taken_up_to(owed.first - 1));
+    }
+    owed.forgotten = owed.first - 1 - std::min(*broadcast_id_, owed.first - 1);
+    owed.waiting = synced_id_ - std::min(*broadcast_id_, synced_id_);
+    return owed;
+}
+
+Result<void> Shelf::taken_up_to(std::uint64_t id) {
+    TRY(store_.put(meta, as_bytes(broadcast_id_key), number(id), Durability::buffered));
+    broadcast_id_ = id;
+    return {};
 }
 
 Result<std::optional<std::vector<Shelved>>> Shelf::after(std::uint64_t id,
@@ -99,7 +135,7 @@ Result<std::optional<std::vector<Shelved>>> Shelf::after(std::uint64_t id,
     if (id == last_id_) {
         return std::optional(std::move(found));
     }
-    if (id > last_id_ || (id > 0 && !TRY(store_.get(log, number(id))))) {
+    if (id > last_id_) {
         return std::optional<std::vector<Shelved>>();
     }
     const auto cursor = TRY(store_.scan(log, {}, number(id + 1)));
@@ -107,7 +143,8 @@ Result<std::optional<std::vector<Shelved>>> Shelf::after(std::uint64_t id,
     for (; cursor->valid(); cursor->next()) {
         const auto text = as_text(cursor->value().subspan(sizeof(std::uint64_t)));
         size += text.size();
-        // From 0 on, everything ever issued must be there; else as everywhere.
+        // The next one must be there; `id` itself need not be. It may be older than what is kept,
+        // and yet who has it may have been away for a moment only.
         const bool has_gap = found.empty() && number_of(cursor->key()) != id + 1;
         if (has_gap || size > size_max) {
             return std::optional<std::vector<Shelved>>();
