@@ -2,8 +2,10 @@
 
 #include <filesystem>
 #include <memory>
+#include <utility>
 
 #include "tapir/base/counters.hpp"
+#include "tapir/mqtt/broker_settings.hpp"
 #include "tapir/net/dns_transport.hpp"
 #include "tapir/net/http_client.hpp"
 #include "tapir/net/http_server.hpp"
@@ -52,6 +54,22 @@ Result<std::unique_ptr<net::HttpClient>> open_client(const text::Settings& setti
     return client;
 }
 
+// Nothing if observations do not come by MQTT. `parts` must outlive what it opens.
+OpenSubscriber subscriber_opener(const text::Settings& settings, const Config& config,
+                                 const mqtt::Parts& parts) {
+    if (config.transport != Transport::mqtt) {
+        return {};
+    }
+    return [&settings, broker = config.broker, follow = config.follow,
+            parts](mqtt::Handlers handlers) -> Result<std::unique_ptr<mqtt::Subscriber>> {
+        auto opened = mqtt::open_subscriber(broker, follow, parts, std::move(handlers));
+        if (!opened) {
+            return mqtt::refuse_broker(settings, opened.error());
+        }
+        return opened;
+    };
+}
+
 Result<std::unique_ptr<net::HttpServer>> serve_metrics(const text::Settings& settings,
                                                        const net::Endpoint& at, Service& service,
                                                        const Log& log, Counters& counters) {
@@ -84,6 +102,7 @@ Result<void> run(const text::Settings& settings, const Log& log) {
     const auto http_client = TRY(open_client(settings, config));
     const net::Endpoint listen = config.listen;
     const auto metrics_at = config.metrics;
+    const auto opener = subscriber_opener(settings, config, {clock, chance, log, counters});
 
     const auto service = TRY(Service::open(std::move(config), {.store = *store,
                                                                .files = files,
@@ -91,6 +110,7 @@ Result<void> run(const text::Settings& settings, const Log& log) {
                                                                .chance = chance,
                                                                .dns_client = dns_client,
                                                                .http_client = http_client.get(),
+                                                               .open_subscriber = opener,
                                                                .file_stamp = stamp_of,
                                                                .log = log,
                                                                .counters = counters}));

@@ -326,6 +326,10 @@ class Serving(PolicyTest):
                                  ({"rpz.zone": "a..b"}, "rpz.zone: expected"),
                                  ({"rpz.such": 1}, "rpz.such: expected"),
                                  ({"core.url": "http://127.0.0.1:1"}, "core.trusted_keys: expected"),
+                                 ({"feed.transport": "mqtt"}, "policy.toml: mqtt.url: expected"),
+                                 ({"feed.transport": "mqtt", "mqtt.url": "mqtts://b", "mqtt.key": "/nowhere"}, "mqtt.key: expected a readable file"),
+                                 ({"feed.transport": "mqtt", "mqtt.url": "ftp://b", "mqtt.client_id": "p",
+                                   "core.trusted_keys": str(self.folder / "keys.jwks")}, "mqtt.url: expected a broker"),
                                  ({"tsig.secret_file": "/nowhere"}, "tsig.secret_file: expected"),
                                  ({"lists.deny": ["/nowhere"]}, "lists.deny: expected")):
             with self.subTest(expected=expected):

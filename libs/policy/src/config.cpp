@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "tapir/base/bytes.hpp"
+#include "tapir/mqtt/broker_settings.hpp"
 
 namespace tapir::policy {
 namespace {
@@ -112,6 +113,23 @@ Result<void> read_service(const text::Settings& settings, world::Files& files, C
     return {};
 }
 
+Result<void> read_broker(const text::Settings& settings, world::Files& files, Config& config) {
+    config.follow = {.client_id = settings.string("mqtt.client_id"),
+                     .topics = {settings.string("mqtt.topic")},
+                     .session_expiry = settings.duration("mqtt.session_expiry")};
+    if (settings.string("feed.transport") != "mqtt") {
+        return {};
+    }
+    config.transport = Transport::mqtt;
+    config.broker = TRY(mqtt::read_broker(settings, files));
+    for (const std::string_view key : {"mqtt.url", "mqtt.client_id", "mqtt.topic"}) {
+        if (settings.string(key).empty()) {
+            return settings.refuse(key, "a value, as feed.transport is mqtt", "nothing");
+        }
+    }
+    return {};
+}
+
 Result<void> read_feed(const text::Settings& settings, world::Files& files, Config& config) {
     config.core_url = settings.string("core.url");
     config.core_tls = {.ca_file = settings.string("core.ca"),
@@ -123,7 +141,9 @@ Result<void> read_feed(const text::Settings& settings, world::Files& files, Conf
     config.feed.age_max = settings.duration("feed.age_max");
     config.feed.ttl_max = settings.duration("feed.ttl_max");
     config.feed.skew_max = settings.duration("feed.skew_max");
-    const bool has_feed = !config.core_url.empty() || !config.feed_files.empty();
+    TRY(read_broker(settings, files, config));
+    const bool has_feed = !config.core_url.empty() || !config.feed_files.empty() ||
+                          config.transport == Transport::mqtt;
     if (has_feed && config.trusted_keys_file.empty()) {
         return settings.refuse("core.trusted_keys", "a key set, as there is a feed", "nothing");
     }
@@ -147,13 +167,16 @@ Result<void> read_feed(const text::Settings& settings, world::Files& files, Conf
 }  // namespace
 
 text::SettingTable setting_table() {
-    return {
+    text::SettingTable table = {
         Setting::string("core.url", "", "The core whose observations to follow; empty: none."),
         Setting::path("core.ca", "",
                       "PEM file of the authority that signed the core's certificate."),
         Setting::path("core.cert", "", "PEM file of our client certificate."),
         Setting::path("core.key", "", "PEM file of its key."),
         Setting::path("core.trusted_keys", "", "JWK or JWK Set: who may sign observations."),
+        Setting::choice("feed.transport", "https", {"https", "mqtt"},
+                        "How observations come: from core.url, or from a broker. Over mqtt a "
+                        "core.url is asked for snapshots only."),
         Setting::strings("feed.files", {}, "Files of observations, a JWS a line; for 'build'."),
         Setting::strings("feed.sources", {"dns-tapir"}, "The src_name of observations that count."),
         Setting::duration("feed.age_max", 24h, 1min, 24h * 366,
@@ -200,6 +223,19 @@ text::SettingTable setting_table() {
         Setting::choice("log.level", "info", {"debug", "info", "warn", "error"},
                         "The least important lines that are logged."),
     };
+    text::SettingTable broker = mqtt::broker_settings();
+    broker.insert(
+        broker.end(),
+        {
+            Setting::string("mqtt.client_id", "",
+                            "Our name at the broker, no other's: what we miss is kept under it."),
+            Setting::string("mqtt.topic", "observations/down/tapir-pop",
+                            "The topic of observations."),
+            Setting::duration("mqtt.session_expiry", 24h, 1min, 24h * 30,
+                              "How long the broker keeps what comes while we are away."),
+        });
+    table.insert(table.end(), broker.begin(), broker.end());
+    return table;
 }
 
 Result<jose::KeySet> read_trusted_keys(world::Files& files, const std::string& path) {

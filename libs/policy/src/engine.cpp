@@ -68,6 +68,7 @@ struct Engine::Impl {
     std::set<rpz::DoubtKey> doubts_changed;
     bool feed_id_changed = false;
     bool store_failed = false;
+    bool has_unsynced = false;                    // something stored may not be on the disk yet
     std::set<std::string, std::less<>> would_be;  // names that only `enforce` would act on
 
     Counter& messages(std::string_view result) const {
@@ -88,6 +89,9 @@ struct Engine::Impl {
     void publish(std::shared_ptr<const rpz::Snapshot> next);
     void note_would_be();
     rpz::Delta evaluate() const;
+    bool is_dirty() const;
+    Result<bool> commit(UtcTime now, store::Durability at_least);
+    Result<void> write(const store::Batch& batch, store::Durability durability);
 };
 
 void Engine::Impl::set_gauges() const {
@@ -309,61 +313,79 @@ std::optional<UtcTime> Engine::next_expiry() const {
     return impl_->book.next_expiry();
 }
 
+bool Engine::Impl::is_dirty() const {
+    return all_touched || !touched.empty() || !doubts_changed.empty() || feed_id_changed;
+}
+
+Result<void> Engine::Impl::write(const store::Batch& batch, store::Durability durability) {
+    auto written = store.write(batch, durability);
+    if (!written) {
+        counters.counter("tapir_policy_store_errors_total", "Changes that the store refused.")
+            .add();
+        log.error(part, "the state cannot be stored; the zone stays as it is",
+                  {{"error", written.error().what()}, {"code", to_string(written.error().code())}});
+        store_failed = true;
+        return written;
+    }
+    if (std::exchange(store_failed, false)) {
+        log.info(part, "the state can be stored again");
+    }
+    // A synced write takes with it what was written before.
+    has_unsynced = durability == store::Durability::buffered;
+    return {};
+}
+
+Result<bool> Engine::Impl::commit(UtcTime now, store::Durability at_least) {
+    const bool wants_sync = at_least == store::Durability::synced && has_unsynced;
+    if (!is_dirty() && !wants_sync) {
+        return false;
+    }
+    const rpz::Delta delta = evaluate();
+    store::Batch batch;
+    std::uint64_t step = next_step;
+    std::shared_ptr<const rpz::Snapshot> next = current;
+    if (!delta.empty()) {
+        auto after = std::make_shared<rpz::Snapshot>(rpz::publish(*current, delta));
+        save_zone(batch, *current, *after, delta, step);
+        next = std::move(after);
+    }
+    for (const rpz::DoubtKey& key : doubts_changed) {
+        save_doubt(batch, key, book.doubt(key));
+    }
+    save_meta(batch, next->serial, feed_id, settings.apex.zone);
+    // What is served is on the disk. A place in the feed may be lost, with what came before it: it
+    // is only read again.
+    TRY(write(batch, delta.empty() ? at_least : store::Durability::synced));
+    next_step = step;
+    note_would_be();
+    all_touched = false;
+    touched.clear();
+    doubts_changed.clear();
+    feed_id_changed = false;
+    const bool changed = !delta.empty();
+    if (changed) {
+        publish(next);
+        log.info(part, "zone changed",
+                 {{"serial", next->serial.value()},
+                  {"removed", delta.removed.size()},
+                  {"added", delta.added.size()},
+                  {"rules", next->zone.size()},
+                  {"at", now.to_string_ns()}});
+    }
+    set_gauges();
+    return changed;
+}
+
 bool Engine::is_dirty() const {
-    return impl_->all_touched || !impl_->touched.empty() || !impl_->doubts_changed.empty() ||
-           impl_->feed_id_changed;
+    return impl_->is_dirty();
 }
 
 bool Engine::commit(UtcTime now) {
-    Impl& self = *impl_;
-    if (!is_dirty()) {
-        return false;
-    }
-    const rpz::Delta delta = self.evaluate();
-    store::Batch batch;
-    std::uint64_t next_step = self.next_step;
-    std::shared_ptr<const rpz::Snapshot> next = self.current;
-    if (!delta.empty()) {
-        auto after = std::make_shared<rpz::Snapshot>(rpz::publish(*self.current, delta));
-        save_zone(batch, *self.current, *after, delta, next_step);
-        next = std::move(after);
-    }
-    for (const rpz::DoubtKey& key : self.doubts_changed) {
-        save_doubt(batch, key, self.book.doubt(key));
-    }
-    save_meta(batch, next->serial, self.feed_id, self.settings.apex.zone);
-    // What is served is on the disk; a place in the feed alone may be lost, it is only read again.
-    const auto durability = delta.empty() ? store::Durability::buffered : store::Durability::synced;
-    if (const auto written = self.store.write(batch, durability); !written) {
-        self.counters.counter("tapir_policy_store_errors_total", "Changes that the store refused.")
-            .add();
-        self.log.error(
-            part, "the state cannot be stored; the zone stays as it is",
-            {{"error", written.error().what()}, {"code", to_string(written.error().code())}});
-        self.store_failed = true;
-        return false;
-    }
-    if (std::exchange(self.store_failed, false)) {
-        self.log.info(part, "the state can be stored again");
-    }
-    self.next_step = next_step;
-    self.note_would_be();
-    self.all_touched = false;
-    self.touched.clear();
-    self.doubts_changed.clear();
-    self.feed_id_changed = false;
-    const bool changed = !delta.empty();
-    if (changed) {
-        self.publish(next);
-        self.log.info(part, "zone changed",
-                      {{"serial", next->serial.value()},
-                       {"removed", delta.removed.size()},
-                       {"added", delta.added.size()},
-                       {"rules", next->zone.size()},
-                       {"at", now.to_string_ns()}});
-    }
-    self.set_gauges();
-    return changed;
+    return impl_->commit(now, store::Durability::buffered).value_or(false);
+}
+
+Result<bool> Engine::commit_synced(UtcTime now) {
+    return impl_->commit(now, store::Durability::synced);
 }
 
 std::shared_ptr<const rpz::Snapshot> Engine::snapshot() const {

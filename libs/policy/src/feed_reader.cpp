@@ -38,6 +38,19 @@ Result<FeedSnapshot> parse_snapshot(std::string_view body) {
     return snapshot;
 }
 
+Result<FeedSnapshot> fetch_snapshot(net::HttpClient& client, const std::string& url,
+                                    const net::Cancel& cancel) {
+    net::HttpCall call;
+    call.url = url + "/api/v1/observations";
+    call.answer_size_max = feed_snapshot_size_max;
+    const net::HttpResponse answer = TRY(client.send(call, &cancel));
+    if (answer.status != 200) {
+        return fail(Code::unavailable,
+                    "the snapshot was answered with status " + std::to_string(answer.status));
+    }
+    return parse_snapshot(as_text(answer.body));
+}
+
 FeedReader::FeedReader(Parts parts, std::string last_id)
     : parts_(std::move(parts)), last_id_(std::move(last_id)), pause_(pause_min) {}
 
@@ -66,15 +79,7 @@ void FeedReader::put(FeedInput input) {
 }
 
 Result<void> FeedReader::fetch_snapshot() {
-    net::HttpCall call;
-    call.url = parts_.url + "/api/v1/observations";
-    call.answer_size_max = feed_snapshot_size_max;
-    const net::HttpResponse answer = TRY(parts_.client.send(call, &cancel_));
-    if (answer.status != 200) {
-        return fail(Code::unavailable,
-                    "the snapshot was answered with status " + std::to_string(answer.status));
-    }
-    FeedSnapshot snapshot = TRY(parse_snapshot(as_text(answer.body)));
+    FeedSnapshot snapshot = TRY(policy::fetch_snapshot(parts_.client, parts_.url, cancel_));
     parts_.log.info(part, "snapshot read",
                     {{"observations", snapshot.messages.size()}, {"last_id", snapshot.last_id}});
     last_id_ = snapshot.last_id;

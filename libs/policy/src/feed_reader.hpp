@@ -36,6 +36,9 @@ using FeedInput = std::variant<FeedEvent, FeedSnapshot>;
 
 // {"last_id":"17","observations":[JWS, …]}; each JWS an object or its text.
 Result<FeedSnapshot> parse_snapshot(std::string_view body);
+// Asks the core at `url` for it.
+Result<FeedSnapshot> fetch_snapshot(net::HttpClient& client, const std::string& url,
+                                    const net::Cancel& cancel);
 
 class FeedReader {
 public:

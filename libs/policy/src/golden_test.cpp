@@ -5,11 +5,14 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <mutex>
 #include <set>
 #include <sstream>
 
 #include <gtest/gtest.h>
 
+#include "broker_feed.hpp"
+#include "tapir/mqtt/memory_broker.hpp"
 #include "tapir/policy/engine.hpp"
 #include "tapir/rpz/zonefile.hpp"
 
@@ -17,6 +20,8 @@ namespace tapir::policy {
 namespace {
 
 using Rules = std::set<std::string>;
+
+constexpr const char* broker_topic = "observations/down/tapir-pop";
 
 std::string slurp(const std::string& path) {
     std::ifstream in(std::string(TAPIR_GOLDEN) + "/" + path, std::ios::binary);
@@ -46,13 +51,23 @@ ListFiles pop_lists() {
             .doubt = {folder + "doubt1.txt", folder + "doubt2.csv", folder + "doubt3.txt"}};
 }
 
+// How messages come in.
+enum class Way : std::uint8_t { engine, broker };
+constexpr Way ways[] = {Way::engine, Way::broker};
+
 struct Processor {
+    Way way;
+    world::ManualClock clock;
+    mqtt::MemoryBroker broker;
+    std::mutex engine_mutex;
     std::unique_ptr<store::Store> store = store::open_memory(store_families());
     Log log = Log::to_nowhere();
     Counters counters;
     std::unique_ptr<Engine> engine;
+    std::unique_ptr<BrokerFeed> feed;
+    std::unique_ptr<mqtt::Subscriber> subscriber;
 
-    Processor(UtcTime now, const ListFiles& lists) {
+    Processor(Way by, UtcTime now, const ListFiles& lists) : way(by) {
         EngineSettings settings;
         settings.apex = *rpz::Apex::create("dnstapir.");
         settings.rules = pop_rules();
@@ -64,8 +79,26 @@ struct Processor {
         EXPECT_TRUE(loaded.has_value()) << loaded.error().what();
         engine->set_lists(std::move(loaded->lists));
         EXPECT_TRUE(engine->commit(now) || lists.all().empty());
+        feed = std::make_unique<BrokerFeed>(BrokerFeed::Parts{.engine = *engine,
+                                                              .engine_mutex = engine_mutex,
+                                                              .clock = clock,
+                                                              .log = log,
+                                                              .counters = counters});
+        subscriber = broker.subscriber({.client_id = "policy.example", .topics = {broker_topic}},
+                                       feed->handlers());
+    }
+    std::int64_t accepted_count() const {
+        return counters.value("tapir_policy_messages_total{result=\"accepted\"}");
     }
     bool take(const std::string& jws, UtcTime now) {
+        if (way == Way::broker) {
+            clock.step_to(now);
+            const auto before = accepted_count();
+            const mqtt::Message message{.topic = broker_topic, .payload = to_bytes(jws)};
+            static_cast<void>(broker.publisher("core.example")->publish({&message, 1}));
+            EXPECT_EQ(broker.deliver(), 1U);
+            return accepted_count() > before;
+        }
         engine->expire(now);
         const bool accepted = engine->take(jws, "", now);
         (void)engine->commit(now);
@@ -119,9 +152,9 @@ struct Differences {
     std::map<std::string, std::string> theirs_alone;
 };
 
-void follow(const std::string& scenario, Differences known) {
+void follow(Way way, const std::string& scenario, const Differences& known) {
     const auto steps = steps_of(scenario + "/steps.jsonl");
-    Processor ours(time_of(steps.front()), pop_lists());
+    Processor ours(way, time_of(steps.front()), pop_lists());
     Rules theirs = rules_of_dig(slurp(scenario + "/start.axfr.txt"));
     ASSERT_FALSE(theirs.empty());
     std::set<std::string> used;
@@ -167,6 +200,13 @@ void follow(const std::string& scenario, Differences known) {
     }
 }
 
+void follow(const std::string& scenario, const Differences& known) {
+    for (const Way way : ways) {
+        SCOPED_TRACE(way == Way::broker ? "by the broker" : "by the engine");
+        follow(way, scenario, known);
+    }
+}
+
 std::string rule(const std::string& owner, const std::string& target) {
     return owner + ".dnstapir. 3600 IN CNAME " + target;
 }
@@ -201,7 +241,7 @@ TEST(Golden, ObservationsMakeTheSameZone) {
     known.theirs_alone[rule("obs-into-denyfile.example", "*.")] = not_its_list;
     known.ours_alone[rule("obs-severe2.example", "rpz-drop.")] = not_its_list;
     known.ours_alone[rule("obs-3tags.example", "rpz-drop.")] = not_its_list;
-    follow("observations", std::move(known));
+    follow("observations", known);
 }
 
 TEST(Golden, SignaturesAreJudgedTheSame) {
@@ -219,7 +259,7 @@ TEST(Golden, SignaturesAreJudgedTheSame) {
         "of several signatures the first one counts";
     known.theirs_alone[rule("sig01.example", "rpz-drop.")] =
         "a replay of an older message changes nothing";
-    follow("signatures", std::move(known));
+    follow("signatures", known);
 }
 
 TEST(Golden, EntriesEndAndOursInTime) {
@@ -234,7 +274,29 @@ TEST(Golden, EntriesEndAndOursInTime) {
     known.theirs_alone[rule("obs-in-file1.example", ".")] = late;
     known.ours_alone[rule("nodot", "rpz-drop.")] =
         "fact 3: a name without its final dot is the same name";
-    follow("expiry", std::move(known));
+    follow("expiry", known);
+}
+
+void check_odd_name(Way way, const std::string& name, const std::string& owner) {
+    const auto steps = steps_of("names/" + name + "/steps.jsonl");
+    Processor ours(way, time_of(steps[0]), {});
+    ours.take(slurp("names/" + name + "/01-obs.jws"), time_of(steps[0]));
+    Rules want;
+    const auto added = steps[0].array_of("added");
+    if (owner == "*") {
+        ASSERT_TRUE(added.has_value());
+        want.insert(*added->at(0).if_string());
+    } else if (!owner.empty()) {
+        want.insert(rule(owner, "rpz-drop."));
+        // Where theirs works at all, and knows the name (it has its dot), it is the same.
+        if (added && !added->empty()) {
+            EXPECT_EQ(*added->at(0).if_string(), *want.begin());
+        }
+    }
+    EXPECT_EQ(ours.rules(), want);
+    EXPECT_TRUE(ours.take(slurp("names/" + name + "/02-next-good.jws"), time_of(steps[1])));
+    want.insert(rule("good2.example", "rpz-drop."));
+    EXPECT_EQ(ours.rules(), want);
 }
 
 // The rule that each odd name makes; nothing: it is refused. Then a good name follows, always.
@@ -269,26 +331,10 @@ TEST(Golden, OddNamesAreRefusedOrRightAndNeverSpoilTheZone) {
         {"utf8", "r\\195\\164ksm\\195\\182rg\\195\\165s.example"},
     };
     for (const auto& [name, owner] : expected) {
-        SCOPED_TRACE(name);
-        const auto steps = steps_of("names/" + name + "/steps.jsonl");
-        Processor ours(time_of(steps[0]), {});
-        ours.take(slurp("names/" + name + "/01-obs.jws"), time_of(steps[0]));
-        Rules want;
-        const auto added = steps[0].array_of("added");
-        if (owner == "*") {
-            ASSERT_TRUE(added.has_value());
-            want.insert(*added->at(0).if_string());
-        } else if (!owner.empty()) {
-            want.insert(rule(owner, "rpz-drop."));
-            // Where theirs works at all, and knows the name (it has its dot), it is the same.
-            if (added && !added->empty()) {
-                EXPECT_EQ(*added->at(0).if_string(), *want.begin());
-            }
+        for (const Way way : ways) {
+            SCOPED_TRACE(name);
+            check_odd_name(way, name, owner);
         }
-        EXPECT_EQ(ours.rules(), want);
-        EXPECT_TRUE(ours.take(slurp("names/" + name + "/02-next-good.jws"), time_of(steps[1])));
-        want.insert(rule("good2.example", "rpz-drop."));
-        EXPECT_EQ(ours.rules(), want);
     }
     std::size_t folders = 0;
     for (const auto& entry :

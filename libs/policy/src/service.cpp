@@ -7,6 +7,7 @@
 #include <mutex>
 #include <utility>
 
+#include "broker_feed.hpp"
 #include "feed_reader.hpp"
 #include "notifier.hpp"
 #include "tapir/policy/engine.hpp"
@@ -46,7 +47,9 @@ struct Service::Impl {
     ServiceParts parts;
     std::mutex engine_mutex;  // around all of `engine` but snapshot()
     std::unique_ptr<Engine> engine;
-    std::unique_ptr<FeedReader> feed;
+    std::unique_ptr<FeedReader> feed;              // over HTTPS, or
+    std::unique_ptr<BrokerFeed> broker;            // over MQTT
+    std::unique_ptr<mqtt::Subscriber> subscriber;  // of the broker
     std::vector<std::unique_ptr<Notifier>> notifiers;
     std::atomic<bool> reload_wanted{false};
     std::map<std::string, std::uint64_t> stamps;  // of the list files; the worker's
@@ -62,8 +65,12 @@ struct Service::Impl {
     void take_feed(UtcTime now);
     Duration pause(UtcTime now);
     Result<void> begin();
+    void open_feed();
+    Result<void> subscribe();
     Duration work();
+    Duration follow();
     void wake();
+    void notify();
     void start_notifiers();
     std::map<std::string, std::uint64_t> read_stamps() const;
 };
@@ -210,11 +217,22 @@ Duration Service::Impl::work() {
         wait = pause(now);
     }
     if (changed) {
-        for (const auto& notifier : notifiers) {
-            notifier->wake();
-        }
+        notify();
     }
     return wait;
+}
+
+Duration Service::Impl::follow() {
+    if (broker) {
+        return broker->follow();
+    }
+    return feed ? feed->follow() : wait_max;
+}
+
+void Service::Impl::notify() {
+    for (const auto& notifier : notifiers) {
+        notifier->wake();
+    }
 }
 
 void Service::Impl::wake() {
@@ -233,7 +251,35 @@ Result<void> Service::Impl::begin() {
     next_check = parts.clock.monotonic() + config.lists_check;
     engine->expire(parts.clock.now());
     engine->commit(parts.clock.now());
-    if (parts.http_client != nullptr && !config.core_url.empty()) {
+    open_feed();
+    return {};
+}
+
+void Service::Impl::open_feed() {
+    const bool has_core = parts.http_client != nullptr && !config.core_url.empty();
+    if (config.transport == Transport::mqtt) {
+        broker = std::make_unique<BrokerFeed>(
+            BrokerFeed::Parts{.engine = *engine,
+                              .engine_mutex = engine_mutex,
+                              .clock = parts.clock,
+                              .log = parts.log,
+                              .counters = parts.counters,
+                              .core = has_core ? parts.http_client : nullptr,
+                              .core_url = config.core_url,
+                              .on_taken =
+                                  [this](bool zone_changed) {
+                                      if (zone_changed) {
+                                          notify();
+                                      }
+                                      wake();
+                                  },
+                              .on_gap =
+                                  [this] {
+                                      if (reader) {
+                                          reader->notify();
+                                      }
+                                  }});
+    } else if (has_core) {
         feed = std::make_unique<FeedReader>(FeedReader::Parts{.client = *parts.http_client,
                                                               .url = config.core_url,
                                                               .clock = parts.clock,
@@ -241,6 +287,14 @@ Result<void> Service::Impl::begin() {
                                                               .counters = parts.counters,
                                                               .on_input = [this] { wake(); }},
                                             engine->feed_id());
+    }
+}
+
+// Last of all, for from here on a thread may come in.
+Result<void> Service::Impl::subscribe() {
+    if (broker) {
+        TAPIR_ASSERT(parts.open_subscriber);
+        subscriber = TRY(parts.open_subscriber(broker->handlers()));
     }
     return {};
 }
@@ -311,7 +365,8 @@ void Service::add_routes(net::HttpRoutes& routes) {
 }
 
 Result<void> Service::begin() {
-    return impl_->begin();
+    TRY(impl_->begin());
+    return impl_->subscribe();
 }
 
 Duration Service::work() {
@@ -319,7 +374,7 @@ Duration Service::work() {
 }
 
 Duration Service::follow() {
-    return impl_->feed ? impl_->feed->follow() : wait_max;
+    return impl_->follow();
 }
 
 std::shared_ptr<const rpz::Snapshot> Service::snapshot() const {
@@ -332,11 +387,11 @@ Result<void> Service::start() {
     self.start_notifiers();
     self.worker =
         std::make_unique<world::StepThread>(self.parts.clock, [&self] { return self.work(); });
-    if (self.feed) {
+    if (self.feed || self.broker) {
         self.reader = std::make_unique<world::StepThread>(self.parts.clock,
-                                                          [&self] { return self.feed->follow(); });
+                                                          [&self] { return self.follow(); });
     }
-    return {};
+    return self.subscribe();
 }
 
 void Service::reload() {
@@ -346,8 +401,14 @@ void Service::reload() {
 
 void Service::stop() {
     Impl& self = *impl_;
+    if (self.subscriber) {
+        self.subscriber->stop();
+    }
     if (self.feed) {
         self.feed->cancel();
+    }
+    if (self.broker) {
+        self.broker->cancel();
     }
     // The reader tells the worker of what it reads: it goes first.
     self.reader.reset();

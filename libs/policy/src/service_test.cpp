@@ -1,11 +1,15 @@
 #include "tapir/policy/service.hpp"
 
+#include <map>
 #include <thread>
 
 #include <gtest/gtest.h>
 
 #include "feed_reader.hpp"
+#include "tapir/jose/jws.hpp"
+#include "tapir/mqtt/memory_broker.hpp"
 #include "tapir/policy/engine.hpp"
+#include "tapir/products/observation.hpp"
 #include "tapir/text/json.hpp"
 
 namespace tapir::policy {
@@ -84,6 +88,8 @@ struct ServiceTest : testing::Test {
     Log log = Log::to_nowhere();
     Counters counters;
     std::atomic<std::uint64_t> stamp{1};
+    mqtt::MemoryBroker broker;
+    mqtt::SubscriberSettings followed;  // as it was asked for
     std::unique_ptr<Service> service;
 
     void write(const std::string& path, std::string_view text) {
@@ -93,6 +99,7 @@ struct ServiceTest : testing::Test {
         const auto settings = text::Settings::parse(toml, "policy.toml", setting_table());
         EXPECT_TRUE(settings.has_value()) << settings.error().what();
         Config config = TRY(read_config(*settings, files));
+        followed = config.follow;
         service = TRY(Service::open(
             std::move(config), {.store = *store,
                                 .files = files,
@@ -100,6 +107,11 @@ struct ServiceTest : testing::Test {
                                 .chance = chance,
                                 .dns_client = resolver,
                                 .http_client = &no_core,
+                                .open_subscriber =
+                                    [this](mqtt::Handlers handlers) {
+                                        return Result<std::unique_ptr<mqtt::Subscriber>>(
+                                            broker.subscriber(followed, std::move(handlers)));
+                                    },
                                 .file_stamp = [this](const std::string&) { return stamp.load(); },
                                 .log = log,
                                 .counters = counters}));
@@ -129,6 +141,69 @@ TEST_F(ServiceTest, FaultServesWhileTheCoreCannotBeReached) {
     EXPECT_EQ(counters.value("tapir_policy_zone_rules"), 1);
     EXPECT_TRUE(soon([&] { return counters.value("tapir_policy_feed_interruptions_total") >= 1; }));
     EXPECT_EQ(counters.value("tapir_policy_queries_total{outcome=\"soa\"}"), 1);
+}
+
+constexpr const char* over_mqtt =
+    "feed.transport = \"mqtt\"\ncore.trusted_keys = \"keys.jwks\"\npolicy.mode = \"enforce\"\n"
+    "policy.rules = { globally_new = \"nxdomain\" }\nrpz.notify = [\"127.0.0.1:5301\"]\n"
+    "mqtt = { url = \"mqtts://broker\", client_id = \"policy.example\" }\n";
+
+TEST_F(ServiceTest, ObservationsByMqttReachTheZoneAndTheResolver) {
+    const Bytes seed(crypto::ed25519_size, std::byte{9});
+    const jose::PrivateJwk key(*crypto::SigningKey::from_seed(crypto::Secret::copy_of(seed)),
+                               "core.example");
+    write("keys.jwks", key.public_jwk().to_json());
+    ASSERT_TRUE(start(over_mqtt).has_value());
+    EXPECT_TRUE(soon([&] { return resolver.told >= 1; }));
+    const unsigned told = resolver.told;
+    const auto before = serial();
+    auto observation = products::Observation::of_core("tapir-core", clock.now());
+    observation.added.push_back({.name = "bad.example",
+                                 .time_added = clock.now(),
+                                 .ttl_s = 1,
+                                 .tag_mask = products::flag::globally_new,
+                                 .extended_tags = {},
+                                 .reasons = {},
+                                 .confidence = {}});
+    const std::string json = observation.to_json();
+    const mqtt::Message message{.topic = "observations/down/tapir-pop",
+                                .payload = to_bytes(*jose::sign_jws(key, as_bytes(json)))};
+    EXPECT_EQ(broker.publisher("core")->publish({&message, 1}).at(0), mqtt::Published::accepted);
+    EXPECT_EQ(broker.deliver(), 1U);
+    EXPECT_EQ(serial(), before + 1);
+    EXPECT_TRUE(soon([&] { return resolver.told > told; }));
+    // The worker has been told of the new time to wake up at: it ends by itself.
+    EXPECT_TRUE(soon([&] { return serial() == before + 2; }));
+    service->stop();
+    EXPECT_EQ(broker.publisher("core")->publish({&message, 1}).at(0), mqtt::Published::accepted);
+    EXPECT_EQ(broker.deliver(), 0U) << "it waits for the next run";
+    EXPECT_EQ(broker.waiting(), 1U);
+}
+
+TEST_F(ServiceTest, OverMqttACoreIsAskedForSnapshotsOnly) {
+    write("keys.jwks", R"({"keys":[]})");
+    ASSERT_TRUE(start(std::string(over_mqtt) + "core.url = \"http://127.0.0.1:1\"\n").has_value());
+    EXPECT_EQ(counters.value("tapir_policy_feed_gap"), 1);
+    EXPECT_TRUE(ask("127.0.0.1").has_value());
+    EXPECT_EQ(counters.value("tapir_policy_feed_interruptions_total"), 0);
+}
+
+TEST_F(ServiceTest, ABrokerNeedsAUrlANameAndTrustedKeys) {
+    write("keys.jwks", R"({"keys":[]})");
+    for (const auto& [toml, expected] : std::map<std::string, std::string>{
+             {"", "policy.toml: mqtt.url: expected a value"},
+             {"mqtt.url = \"mqtts://b\"\n", "policy.toml: mqtt.client_id: expected a value"},
+             {"mqtt = { url = \"mqtts://b\", ca = \"nowhere\" }\n",
+              "policy.toml:2: mqtt.ca: expected a readable file"},
+             {"mqtt = { url = \"mqtts://b\", client_id = \"p\" }\n",
+              "policy.toml: core.trusted_keys: expected"}}) {
+        const auto settings = text::Settings::parse("feed.transport = \"mqtt\"\n" + toml,
+                                                    "policy.toml", setting_table());
+        ASSERT_TRUE(settings.has_value());
+        const auto config = read_config(*settings, files);
+        ASSERT_FALSE(config.has_value()) << toml;
+        EXPECT_TRUE(config.error().what().starts_with(expected)) << config.error().what();
+    }
 }
 
 // Fact 6: changes of a source after the start never reached the zone.

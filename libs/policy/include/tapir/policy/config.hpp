@@ -6,6 +6,7 @@
 // Errors say where: "policy.toml:7: policy.rules: expected …, got …".
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "tapir/base/result.hpp"
 #include "tapir/base/time.hpp"
 #include "tapir/jose/jwk.hpp"
+#include "tapir/mqtt/mqtt.hpp"
 #include "tapir/net/address.hpp"
 #include "tapir/net/http_client.hpp"
 #include "tapir/policy/lists.hpp"
@@ -35,8 +37,14 @@ struct FeedRules {
     Duration skew_max = std::chrono::minutes(5);    // a message's time may be this far ahead
 };
 
+// How observations come.
+enum class Transport : std::uint8_t { https, mqtt };
+
 struct Config {
-    std::string core_url;  // empty: no feed
+    Transport transport = Transport::https;
+    mqtt::Broker broker;              // of `mqtt`
+    mqtt::SubscriberSettings follow;  // likewise
+    std::string core_url;             // empty: no feed over HTTPS, no snapshots
     net::HttpClientSettings core_tls;
     std::string trusted_keys_file;
     jose::KeySet trusted_keys;

@@ -68,6 +68,10 @@ public:
     bool is_dirty() const;
     // True if there is a new zone. After success is_dirty() is false.
     bool commit(UtcTime now);
+    // The same, and after success all that was ever taken is on the disk, for good: before the
+    // sender is told to forget it. (commit() may leave what did not change the zone to the system.)
+    // An error: the store refuses.
+    Result<bool> commit_synced(UtcTime now);
 
     // Never null.
     std::shared_ptr<const rpz::Snapshot> snapshot() const;

@@ -6,6 +6,9 @@
 //     ...
 //     service->stop();
 //
+// Over MQTT the broker's subscriber brings observations in its own thread, and follow() closes gaps
+// by snapshots of the core, if there is one to ask.
+//
 // Threads: one works on the engine, one reads the feed, one for each resolver that is notified.
 // Without threads, for tests and the simulator, begin() stands for start(), and the steps are
 // called one by one:
@@ -22,6 +25,7 @@
 #include "tapir/base/counters.hpp"
 #include "tapir/base/log.hpp"
 #include "tapir/base/result.hpp"
+#include "tapir/mqtt/mqtt.hpp"
 #include "tapir/net/dns_transport.hpp"
 #include "tapir/net/http.hpp"
 #include "tapir/net/http_client.hpp"
@@ -37,6 +41,10 @@ namespace tapir::policy {
 inline constexpr std::size_t feed_queue_max = 10'000;  // events read and not yet worked on
 inline constexpr std::size_t feed_snapshot_size_max = 256U << 20U;  // octets
 
+// Opens what brings observations by MQTT to these handlers.
+using OpenSubscriber =
+    std::function<Result<std::unique_ptr<mqtt::Subscriber>>(mqtt::Handlers handlers)>;
+
 // What a Service works with; all must outlive it.
 struct ServiceParts {
     store::Store& store;
@@ -45,6 +53,7 @@ struct ServiceParts {
     world::Chance& chance;
     net::DnsClient& dns_client;
     net::HttpClient* http_client = nullptr;  // for the feed; null if there is none
+    OpenSubscriber open_subscriber{};        // called once, if feed.transport is mqtt
     // Changes whenever the file's content may have changed (its time of modification).
     std::function<std::uint64_t(const std::string& path)> file_stamp;
     const Log& log;
@@ -64,7 +73,7 @@ public:
 
     // Reads the lists (an error there ends the start), then starts the threads.
     Result<void> start();
-    // As start(), without threads; nobody is notified.
+    // As start(), without threads of ours; nobody is notified.
     Result<void> begin();
     // The steps, after begin(). What is there to do is done; how long there is nothing more, unless
     // something comes. The stream of the feed has to end by itself, having sent at most
