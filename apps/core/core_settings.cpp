@@ -1,11 +1,15 @@
 #include "core_settings.hpp"
 
+#include "tapir/mqtt/broker_settings.hpp"
+
 namespace tapir::core {
 
-const text::SettingTable& core_settings() {
+namespace {
+
+text::SettingTable make_table() {
     using namespace std::chrono_literals;
     using text::Setting;
-    static const text::SettingTable table{
+    text::SettingTable table{
         Setting::string("listen", "127.0.0.1:8443", "Where edges, policies and partners connect."),
         Setting::path("tls.cert", "",
                       "Certificate of this core, with its chain (PEM). Empty: no "
@@ -38,6 +42,21 @@ const text::SettingTable& core_settings() {
         Setting::choice("log.level", "info", {"debug", "info", "warn", "error"},
                         "The lowest level that is written."),
     };
+    text::SettingTable broker = mqtt::broker_settings();
+    broker.insert(broker.end(),
+                  {Setting::string("mqtt.client_id", "tapir-core",
+                                   "Our name at the broker: what we miss is kept under it. With "
+                                   "\"-down\" added it is that of the connection that publishes."),
+                   Setting::duration("mqtt.session_expiry", 24h, 1min, 720h,
+                                     "How long the broker keeps events while we are away.")});
+    table.insert(table.end(), broker.begin(), broker.end());
+    return table;
+}
+
+}  // namespace
+
+const text::SettingTable& core_settings() {
+    static const text::SettingTable table = make_table();
     return table;
 }
 

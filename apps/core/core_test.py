@@ -9,6 +9,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -17,6 +18,8 @@ import urllib.request
 
 BIN = pathlib.Path(os.environ["TAPIR_BIN"])
 SOURCE = pathlib.Path(os.environ["TAPIR_SOURCE"])
+sys.path.insert(0, str(SOURCE / "apps"))
+from mosquitto import Mosquitto  # noqa: E402
 HISTOGRAM = SOURCE / "libs/lake/golden/edm-histogram.parquet"
 PATIENCE_S = 60
 EDGE, OTHER, CORE, PARTNER = "edge-1.test.example", "edge-2.test.example", "core.test.example", "partner.test.example"
@@ -334,6 +337,15 @@ class CoreTest(unittest.TestCase):
         state = self.core.folder / "state/aggregates"
         wait_for("nothing waits for the lake", lambda: not list(state.iterdir()))
 
+    def test_what_was_accepted_is_analysed_after_an_orderly_stop_too(self):
+        messages = [self.core.edge.jws(event(f"n{n}.example.se.")) for n in range(20)]
+        self.assertEqual(json.loads(self.core.send_events(*messages)[2])["accepted"], 20)
+        self.core.process.terminate()
+        self.assertEqual(self.core.process.wait(PATIENCE_S), 0, self.core.log())
+        self.core.start()
+        wait_for("the observations", lambda: len(self.core.observed()) == 20)
+        self.assertEqual(self.core.snapshot()["last_id"], "20")
+
     def test_who_cannot_go_on_is_told_to_take_a_snapshot(self):
         self.core.send_events(self.core.edge.jws(event("a.example.se.")))
         wait_for("the observation", lambda: self.core.snapshot()["last_id"] == "1")
@@ -359,6 +371,96 @@ class CoreTest(unittest.TestCase):
         self.assertFalse(stream.is_alive())
 
 
+DOWN = "observations/down/tapir-pop"
+
+
+class BrokerTest(unittest.TestCase):
+    """The core at a mosquitto that wants certificates."""
+
+    def setUp(self):
+        self.core = Core()
+        self.addCleanup(self.core.close)
+        authority = self.core.authority
+        own, clients = authority.issue("broker.test.example"), authority.issue("tool.test.example")
+        self.broker = Mosquitto(self.core.folder / "mosquitto", (authority.certificate, *own), (authority.certificate, *clients))
+        self.addCleanup(self.broker.stop)
+        cert, key = authority.issue("core-mqtt.test.example")
+        with open(self.core.config, "a") as config:
+            config.write(f'mqtt = {{ url = "{self.broker.url}", ca = "{authority.certificate}", cert = "{cert}", key = "{key}" }}\n')
+
+    def accepted(self):
+        return self.core.counted('tapir_core_events_total{outcome="accepted"}')
+
+    def send(self, jws, kid=EDGE):
+        self.broker.publish(f"events/up/{kid}/new_qname", json.dumps(jws))
+
+    def subscribe(self):
+        subscriber = self.broker.subscribe(DOWN)
+        self.addCleanup(subscriber.stop)
+        return subscriber
+
+    def arrives(self, jws):
+        """Sends it until it is there: who publishes before the core has subscribed is heard by nobody."""
+        before = self.accepted()
+        wait_for("the event", lambda: self.send(jws) or self.accepted() > before)
+
+    def stops(self):
+        self.core.process.terminate()
+        self.assertEqual(self.core.process.wait(PATIENCE_S), 0, self.core.log())
+
+    def test_an_event_by_mqtt_becomes_an_observation_by_mqtt_with_the_octets_of_the_stream(self):
+        self.broker.start()
+        self.core.start()
+        heard, stream = self.subscribe().heard, Stream(self.core)
+        self.arrives(self.core.edge.jws(event("a.example.se.")))
+        wait_for("the observation on the broker", lambda: heard)
+        self.assertTrue(self.core.key.verifies(json.loads(heard[0])))
+        wait_for("the observation on the stream", lambda: stream.events)
+        self.assertEqual(heard, [stream.events[0][2]])
+        # Whoever the broker lets publish: an edge speaks for itself only.
+        self.send(self.core.edge.jws(event("b.example.se.")), kid=OTHER)
+        self.broker.publish("events/up/x/new_qname", "rubbish")
+        mismatch = 'tapir_core_events_total{outcome="rejected",reason="sender_mismatch"}'
+        wait_for("the refusals", lambda: self.core.counted(mismatch) == 1 and self.core.counted(
+            'tapir_core_events_total{outcome="rejected",reason="malformed"}') == 1)
+        self.stops()
+
+    def test_a_broker_that_is_away_holds_nothing_up(self):
+        self.core.start()
+        self.assertEqual(self.core.send_events(self.core.edge.jws(event("a.example.se.")))[0], 202)
+        wait_for("the observation", lambda: set(self.core.observed()) == {"a.example.se"})
+        self.broker.start()
+        heard = self.subscribe().heard
+        self.arrives(self.core.edge.jws(event("b.example.se.")))
+        wait_for("the observation on the broker", lambda: any("b.example.se" in str(unb64(json.loads(m)["payload"])) for m in heard))
+        waiting = "tapir_core_mqtt_observations_waiting"
+        wait_for("everything is out", lambda: self.core.counted(waiting) == 0)
+        self.broker.stop()
+        self.assertEqual(self.core.send_events(self.core.edge.jws(event("c.example.se.")))[0], 202)
+        wait_for("one waits", lambda: self.core.counted(waiting) == 1)
+        self.stops()  # and does not hang
+        self.broker.start()
+        heard = self.subscribe().heard
+        self.core.start()
+        wait_for("what waited goes out", lambda: len(heard) == 1)
+        self.assertIn("c.example.se", unb64(json.loads(heard[0])["payload"]).decode())
+        self.stops()
+
+    def test_what_the_broker_holds_for_a_core_that_was_killed_comes_and_counts_once(self):
+        self.broker.start()
+        self.core.start()
+        first = self.core.edge.jws(event("a.example.se."))
+        self.arrives(first)
+        self.core.kill()
+        self.send(first)
+        self.send(self.core.edge.jws(event("b.example.se.")))
+        self.core.start()
+        wait_for("the second", lambda: self.accepted() == 1)
+        wait_for("both are observed", lambda: set(self.core.observed()) == {"a.example.se", "b.example.se"})
+        self.assertEqual(self.core.snapshot()["last_id"], "2")
+        self.stops()
+
+
 class BadStartTest(unittest.TestCase):
     def setUp(self):
         self.core = Core()
@@ -380,6 +482,10 @@ class BadStartTest(unittest.TestCase):
                 (("--set", "keys.edges=/nowhere"), "--set: keys.edges: expected a readable folder"),
                 (("--set", "keys.signing=/nowhere"), "--set: keys.signing: expected a JWK file"),
                 (("--set", "tls.cert=", "--set", "listen=0.0.0.0:0"), "--set: listen: expected a loopback address"),
+                (("--set", "mqtt.url=ftp://127.0.0.1"), "--set: mqtt.url: expected a broker"),
+                (("--set", "mqtt.url=mqtt://192.0.2.1:1883"), "--set: mqtt.url: expected a broker"),
+                (("--set", "mqtt.url=mqtts://127.0.0.1", "--set", "mqtt.ca=/nowhere"), "--set: mqtt.ca: expected a readable file"),
+                (("--set", "mqtt.url=mqtt://127.0.0.1:1", "--set", "mqtt.client_id="), "--set: mqtt.client_id: expected"),
                 (("--set", "analysis.looptest_suffix=."), "--set: analysis.looptest_suffix: expected a domain name")):
             self.assertIn(expected, self.start_says(*words))
 

@@ -5,6 +5,7 @@
 #include <thread>
 #include <vector>
 
+#include "broker_link.hpp"
 #include "tapir/analysis/analysis.hpp"
 #include "tapir/base/counters.hpp"
 #include "tapir/bus/bus.hpp"
@@ -14,6 +15,7 @@
 #include "tapir/lake/lake.hpp"
 #include "tapir/net/http_server.hpp"
 #include "tapir/store/store.hpp"
+#include "tapir/world/chance.hpp"
 #include "tapir/world/clock.hpp"
 #include "tapir/world/files.hpp"
 #include "tapir/world/process.hpp"
@@ -29,6 +31,7 @@ using text::Settings;
 // The ports, opened; services and threads work on them.
 struct Ports {
     world::SystemClock clock;
+    world::SystemChance chance;
     world::SystemFiles files;
     world::SystemChildren children;
     Counters counters;
@@ -240,6 +243,8 @@ Result<void> run(const Settings& settings, const Log& log) {
     feeds.add_routes(routes);
     const auto metrics = TRY(serve_metrics(settings, log, ports.counters));
     const auto server = TRY(serve(settings, std::move(routes), log, ports.counters));
+    const auto link = TRY(BrokerLink::open(
+        settings, {ports.files, ports.clock, ports.chance, log, ports.counters, intake, feeds}));
     {
         Worker feeder([&] { feeds.work(idle); });
         Worker analyst([&] { analysis.work(idle); });
@@ -258,12 +263,18 @@ Result<void> run(const Settings& settings, const Log& log) {
         serve_until_stopped(*stop, settings, ports, *server, log);
         log.info("core", "stopping");
         server->stop();
+        if (link) {
+            link->stop_taking();
+        }
         for (Worker* worker : {&sealer, &publisher, &analyst, &feeder}) {
             worker->end();
         }
         intake.wake();
         analysis.close();
         feeds.close();
+    }
+    if (link) {
+        link->stop_giving();
     }
     log.info("core", "stopped");
     return {};
