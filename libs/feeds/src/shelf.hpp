@@ -39,8 +39,8 @@ public:
                      std::string_view message, UtcTime now);
     Result<void> sync();
 
-    // The messages after `id`; nothing if some of them are no longer there, `id` is not yet, or they
-    // are more than `size_max` octets.
+    // The messages after `id`; nothing if some of them are no longer there, `id` is not yet, or
+    // they are more than `size_max` octets.
     Result<std::optional<std::vector<Shelved>>> after(std::uint64_t id, std::size_t size_max) const;
 
     // The newest message of each name that is live at `now`, joined by commas, and the id up to
@@ -51,9 +51,9 @@ public:
     };
     Result<Live> live(UtcTime now, std::size_t size_max) const;
 
-    // What the broker is owed: messages after the place that it has reached, the first at least, more
-    // up to `count_max` messages and `size_max` octets, of those that are on the disk for sure. At
-    // the first call ever it begins with the oldest that is still kept.
+    // What the broker is owed: messages after the place that it has reached, the first at least,
+    // more up to `count_max` messages and `size_max` octets, of those that are on the disk for
+    // sure. At the first call ever it begins with the oldest that is still kept.
     struct Owed {
         std::vector<Shelved> messages;
         std::uint64_t first = 0;      // the id with which it goes on

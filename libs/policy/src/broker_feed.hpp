@@ -3,7 +3,7 @@
 //
 //     BrokerFeed feed({engine, engine_mutex, clock, log, counters, core, core_url, …});
 //     auto subscriber = TRY(open_subscriber(feed.handlers()));
-//     const Duration pause = feed.follow();       // again after the pause, or when on_gap() was called
+//     const Duration pause = feed.follow();  // again after the pause, or when on_gap() is called
 //     ...
 //     subscriber->stop();
 //     feed.cancel();

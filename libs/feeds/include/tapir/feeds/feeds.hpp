@@ -96,8 +96,8 @@ public:
 
     // Publishes what the broker has not taken yet, at most broadcast_count_max messages, and moves
     // its place over those that were taken: by somebody, by nobody (no subscriber: counted), or
-    // never to be (refused for good: counted as lost). It stops at the first that was not. Waits for
-    // the broker and holds nothing else up; publisher.cancel() ends the wait.
+    // never to be (refused for good: counted as lost). It stops at the first that was not. Waits
+    // for the broker and holds nothing else up; publisher.cancel() ends the wait.
     Broadcast broadcast(mqtt::Publisher& publisher);
     // Waits until there is something new to broadcast, close() is called or the time is over.
     void wait_to_broadcast(Duration at_most);

@@ -15,8 +15,9 @@
 //     MQTT: events/up/KID/new_qname                    one JWS, acknowledged
 //
 // What was answered 201 or 202, or acknowledged to the broker, survives a crash at any instant and
-// counts once, however often and by whichever way it is sent. Aggregates are one and the same if edge, type, interval and digest are; events if the edge
-// and message_id are, or without one the edge and the payload.
+// counts once, however often and by whichever way it is sent. Aggregates are one and the same if
+// edge, type, interval and digest are; events if the edge and message_id are, or without one the
+// edge and the payload.
 //
 // After the answer: a histogram is brought into the lake, its payload removed; what the lake
 // refuses lies in quarantine/ for a person to look at, the last hundred of them. Events go to the
