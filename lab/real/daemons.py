@@ -9,8 +9,10 @@ import threading
 import urllib.error
 import urllib.request
 
+import golden
 import keys
 import resolver
+from broker import Broker, BrokerWitness
 from dns import SOA, ask
 from processes import LabError, free_ports, wait_for
 
@@ -42,7 +44,7 @@ dir = "{folder}/edge/state"
 
 [metrics]
 listen = "127.0.0.1:{metrics_port}"
-"""
+{mqtt}"""
 
 CORE_TOML = """listen = "127.0.0.1:{core_port}"
 
@@ -63,15 +65,9 @@ dir = "{folder}/core/lake"
 
 [metrics]
 listen = "127.0.0.1:{metrics_port}"
-"""
+{mqtt}"""
 
-POLICY_TOML = """[core]
-url = "https://127.0.0.1:{core_port}"
-ca = "{ca}"
-cert = "{cert}"
-key = "{key}"
-trusted_keys = "{folder}/keys/{core}.public.jwk"
-
+POLICY_TOML = """{feed}
 [rpz]
 zone = "{zone}"
 listen = "127.0.0.1:{rpz_port}"
@@ -87,6 +83,31 @@ dir = "{folder}/policy/state"
 
 [metrics]
 listen = "127.0.0.1:{metrics_port}"
+{mqtt}"""
+
+POLICY_OVER_HTTPS = """[core]
+url = "https://127.0.0.1:{core_port}"
+ca = "{ca}"
+cert = "{cert}"
+key = "{key}"
+trusted_keys = "{folder}/keys/{core}.public.jwk"
+"""
+
+# No core.url: nothing can come but from the broker.
+POLICY_OVER_MQTT = """[core]
+trusted_keys = "{folder}/keys/{core}.public.jwk"
+
+[feed]
+transport = "mqtt"
+"""
+
+MQTT = """
+[mqtt]
+url = "{broker_url}"
+ca = "{ca}"
+cert = "{cert}"
+key = "{key}"
+client_id = "{name}"
 """
 
 
@@ -112,13 +133,14 @@ def total(text, name, **labels):
 class Lab:
     """All parts, started in the order in which each finds what it needs."""
 
-    def __init__(self, binaries, folder, processes, batch_s):
-        self.bin, self.folder, self.processes, self.batch_s = binaries, folder, processes, batch_s
+    def __init__(self, binaries, folder, processes, batch_s, over_mqtt=False):
+        self.bin, self.folder, self.processes, self.batch_s, self.over_mqtt = binaries, folder, processes, batch_s, over_mqtt
         (self.authority_port, self.resolver_port, self.core_port, self.rpz_port, self.edge_metrics_port,
          self.core_metrics_port, self.policy_metrics_port) = free_ports(7)
         self.resolver = ("127.0.0.1", self.resolver_port)
         self.authority = None
         self.more_words = {"edge": [], "core": [], "policy": []}  # on their command lines
+        self.broker = None
 
     def start(self):
         folder = self.folder
@@ -128,6 +150,11 @@ class Lab:
         for kid in (EDGE, CORE):
             keys.signing_key(folder / "keys", kid)
         (folder / "keys/edges" / f"{EDGE}.jwk").write_bytes((folder / "keys" / f"{EDGE}.public.jwk").read_bytes())
+        if self.over_mqtt:
+            golden.enrol(folder / "keys/edges")
+            (folder / "broker").mkdir(exist_ok=True)
+            self.broker = Broker(folder / "broker", self.processes, self.authority, CORE, POLICY)
+            self.broker.start()
         resolver.start_authority(self.processes, folder, self.authority_port)
         self._start_ours("core", CORE, CORE_TOML, self.core_metrics_port)
         self._start_ours("policy", POLICY, POLICY_TOML, self.policy_metrics_port)
@@ -157,9 +184,13 @@ class Lab:
 
     def _start_ours(self, part, name, template, metrics_port):
         cert, key = self.authority.issue(name)
-        text = template.format(folder=self.folder, edge=EDGE, core=CORE, zone=ZONE, cert=cert, key=key,
-                               ca=self.authority.certificate, core_port=self.core_port, rpz_port=self.rpz_port,
-                               resolver_port=self.resolver_port, metrics_port=metrics_port, batch_s=self.batch_s)
+        places = {"folder": self.folder, "edge": EDGE, "core": CORE, "zone": ZONE, "cert": cert, "key": key, "name": name,
+                  "ca": self.authority.certificate, "core_port": self.core_port, "rpz_port": self.rpz_port,
+                  "resolver_port": self.resolver_port, "metrics_port": metrics_port, "batch_s": self.batch_s}
+        if self.broker:
+            places["broker_url"] = self.broker.url
+        text = template.format(mqtt=MQTT.format(**places) if self.over_mqtt else "",
+                               feed=(POLICY_OVER_MQTT if self.over_mqtt else POLICY_OVER_HTTPS).format(**places), **places)
         config = self.folder / part / f"{part}.toml"
         config.write_text(text)
         self.run(part, metrics_port)
@@ -187,6 +218,10 @@ class Lab:
     def core_events(self):
         return total(scrape(self.core_metrics_port), "tapir_core_events_total", outcome="accepted")
 
+    def core_events_are_all_from_broker(self):
+        text = scrape(self.core_metrics_port)
+        return 0 < total(text, "tapir_core_events_total") == total(text, "tapir_core_mqtt_events_total")
+
     def policy_metrics(self):
         return scrape(self.policy_metrics_port)
 
@@ -201,8 +236,14 @@ class Lab:
                  self.processes.check)
 
     def places_of_what_was_sent(self):
-        """Folders with what left the edge, as kept by it, and with what the core and the policy made of it."""
-        return [self.folder / "edge/state", self.folder / "core", self.folder / "policy"]
+        """Folders with what left the edge, as kept by it, and with what the core and the policy made of it; and what
+        crossed the broker, and what it has on its disk."""
+        places = [self.folder / "edge/state", self.folder / "core", self.folder / "policy"]
+        return places + [self.folder / "broker"] if self.over_mqtt else places
+
+    def witness(self, name):
+        """Who sees when a name is on its way down."""
+        return BrokerWitness(self.broker, name) if self.over_mqtt else Witness(self, name)
 
 
 class Witness(threading.Thread):

@@ -1,8 +1,9 @@
 """One turn of the loop on one machine: a new name goes in at the resolver and comes back as NXDOMAIN.
 
-    python3 loop.py --bin build/release/bin [--once] [--state FOLDER]
+    python3 loop.py --bin build/release/bin [--once] [--mqtt] [--state FOLDER]
 
-Everything is real and on the loopback address: knotd, unbound, tapir-edge, tapir-core, tapir-policy.
+Everything is real and on the loopback address: knotd, unbound, tapir-edge, tapir-core, tapir-policy. With --mqtt
+events go up and observations come down through mosquitto, and an event of the existing edge is published too.
 Without --once it stays up with a short live status until interrupted.
 """
 
@@ -17,8 +18,10 @@ import tempfile
 import threading
 import time
 
+import broker
 import daemons
 import evidence
+import golden
 from dns import NOERROR, NXDOMAIN, ask
 from processes import LabError, Processes, wait_for
 
@@ -65,7 +68,7 @@ class Turn:
 
     def run(self):
         lab = self.lab
-        witness = daemons.Witness(lab, self.loud)
+        witness = lab.witness(self.loud)
         witness.start()
         print(f"\nA new name, {self.loud}, asked by {CLIENTS} clients in 3 networks;"
               f" another, {self.quiet}, by {QUIET_CLIENTS}.\n(unbound hands dnstap frames over by {daemons.UNBOUND_BATCH}, or"
@@ -78,9 +81,11 @@ class Turn:
         self.timeline.mark(f"client {released_at} of {CLIENTS} reached the threshold T of this name and day")
         wait_for("the core has the event", lambda: lab.core_events() > self.events_before, LOOP_S_MAX,
                  0.002, lab.processes.check)
-        self.timeline.mark(f"event: the core has accepted the batch with {self.loud} and answered 202")
+        self.timeline.mark(f"event: the core has accepted {self.loud}, " +
+                           ("by MQTT, and kept it" if lab.over_mqtt else "in a batch, and answered 202"))
         wait_for("the observation", witness.seen, LOOP_S_MAX, 0.002, lab.processes.check)
-        self.timeline.mark("observation: signed by the core, on the live feed")
+        self.timeline.mark("observation: signed by the core, " +
+                           ("on the broker" if lab.over_mqtt else "on the live feed"))
         wait_for("the policy's new serial", lambda: lab.serial() > self.serial_before, LOOP_S_MAX, 0.002,
                  lab.processes.check)
         self.timeline.mark(f"policy: zone {daemons.ZONE} has serial {lab.serial()}; NOTIFY, IXFR")
@@ -88,7 +93,19 @@ class Turn:
                  lab.processes.check)
         self.timeline.mark(f"NXDOMAIN: unbound refuses www.{self.loud}")
         self.check_transfer()
+        if lab.over_mqtt:
+            self.check_broker()
         self.check_others()
+
+    def check_broker(self):
+        lab = self.lab
+        if not lab.broker.messages(f"{broker.UP}/{daemons.EDGE}/new_qname"):
+            raise LabError("nothing of the edge crossed the broker")
+        wait_for("all of the core's events came over MQTT", lab.core_events_are_all_from_broker, 5, 0.1, lab.processes.check)
+        golden.check_observation_has_their_form(lab.broker.observation_of(self.loud))
+        self.timeline.mark("the observation on the broker has the existing core's form, member by member")
+        golden.check_event_is_taken(lab)
+        self.timeline.mark(f"the existing edge's recorded event for {golden.EVENT_NAME} was published and taken")
 
     def ask_by_all(self):
         """The number of the client after whose query the edge counted a released name."""
@@ -163,9 +180,11 @@ def run(arguments):
     closed = False
     with Processes(folder) as processes:
         try:
-            lab = daemons.Lab(pathlib.Path(arguments.bin).resolve(), folder, processes, BATCH_S)
+            lab = daemons.Lab(pathlib.Path(arguments.bin).resolve(), folder, processes, BATCH_S, arguments.mqtt)
             print(f"Tapir's loop on one machine. State and logs: {folder}")
             print(f"Everything is as installed but one setting: a batch leaves every {BATCH_S} s, not every minute (R6).")
+            if arguments.mqtt:
+                print("Events go up and observations come down through mosquitto; histograms go up over HTTPS.")
             print("The lab's policy blocks what is merely new: for this demonstration only.")
             lab.start()
             turn = Turn(lab)
@@ -189,6 +208,7 @@ def main():
     parser = argparse.ArgumentParser(description="Tapir's loop on one machine, with real daemons.")
     parser.add_argument("--bin", required=True, help="folder with tapir-edge, tapir-core, tapir-policy")
     parser.add_argument("--once", action="store_true", help="one turn, then stop; exit 1 if it did not close")
+    parser.add_argument("--mqtt", action="store_true", help="events and observations through an MQTT broker")
     parser.add_argument("--state", help="folder for all state and logs (default: a new one, removed afterwards)")
     parser.add_argument("--keep", action="store_true", help="keep the folder")
 

@@ -39,12 +39,19 @@ class Loop(unittest.TestCase):
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     def test_closes_once_and_leaves_nothing_behind(self):
-        lab = self.start(BIN, "--once")
+        self.close_once([], ["first query", "reached the threshold", "event:", "observation:", "IXFR", "NXDOMAIN:",
+                             "still resolves", "never left"])
+
+    def test_closes_once_through_a_broker(self):
+        self.close_once(["--mqtt"], ["first query", "reached the threshold", "event:", "by MQTT", "observation:",
+                                     "on the broker", "IXFR", "NXDOMAIN:", "has the existing core's form",
+                                     "was published and taken", "still resolves", "never left"])
+
+    def close_once(self, words, steps):
+        lab = self.start(BIN, "--once", *words)
         output, _ = lab.communicate(timeout=300)
         print(output)
         self.assertEqual(lab.returncode, 0)
-        steps = ["first query", "reached the threshold", "event:", "observation:", "IXFR", "NXDOMAIN:",
-                 "still resolves", "never left"]
         places = [output.find(step) for step in steps]
         self.assertNotIn(-1, places, f"not all of {steps} are in the timeline")
         self.assertEqual(places, sorted(places), "the timeline is out of order")
