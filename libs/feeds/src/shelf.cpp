@@ -118,8 +118,9 @@ Result<Shelf::Owed> Shelf::owed(std::size_t count_max, std::size_t size_max) {
     if (!broadcast_id_) {
         TRY(taken_up_to(owed.first - 1));
     }
-    owed.forgotten = owed.first - 1 - std::min(*broadcast_id_, owed.first - 1);
-    owed.waiting = synced_id_ - std::min(*broadcast_id_, synced_id_);
+    const std::uint64_t reached = broadcast_id_.value_or(owed.first - 1);
+    owed.forgotten = owed.first - 1 - std::min(reached, owed.first - 1);
+    owed.waiting = synced_id_ - std::min(reached, synced_id_);
     return owed;
 }
 
