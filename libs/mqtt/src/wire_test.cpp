@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -302,6 +303,43 @@ TEST_F(Wire, StopsAtOnceWhateverItWaitsFor) {
         std::this_thread::yield();
     }
     inbox->stop();
+}
+
+TEST_F(Wire, StopsAtOnceWhileTheHostDoesNotAnswer) {
+    // Whose queue is full: the kernel leaves further connections without an answer.
+    const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in at{};
+    at.sin_family = AF_INET;
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof at;
+    ASSERT_EQ(::bind(listener, reinterpret_cast<sockaddr*>(&at), size), 0);
+    ASSERT_EQ(::listen(listener, 0), 0);
+    ASSERT_EQ(::getsockname(listener, reinterpret_cast<sockaddr*>(&at), &size), 0);
+    std::vector<int> filling;
+    for (int i = 0; i < 4; ++i) {
+        filling.push_back(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+        ::connect(filling.back(), reinterpret_cast<sockaddr*>(&at), size);
+    }
+    pollfd last{filling.back(), POLLOUT, 0};
+    ASSERT_EQ(::poll(&last, 1, 0), 0) << "the queue is not full";
+    const std::string url = "mqtt://127.0.0.1:" + std::to_string(ntohs(at.sin_port));
+    const auto began = clock_.monotonic();
+    {
+        const auto inbox =
+            open_subscriber({.url = url}, {.client_id = "core", .topics = {"a"}}, parts_,
+                            {.keep = [](auto) { return Result<void>{}; }, .session_lost = {}})
+                .take();
+        const auto outbox = open_publisher({.url = url}, {.client_id = "edge-1"}, parts_).take();
+        auto outcome = std::async(std::launch::async, [&] { return outbox->publish(one); });
+        outbox->cancel();
+        EXPECT_THAT(outcome.get(), ElementsAre(Published::unavailable));
+        inbox->stop();
+    }
+    EXPECT_LT(clock_.monotonic() - began, 9s) << "less than any time limit of ours";
+    for (const int fd : filling) {
+        ::close(fd);
+    }
+    ::close(listener);
 }
 
 TEST_F(Wire, MapsEachAnswerOfTheBroker) {
