@@ -19,7 +19,6 @@ using namespace std::chrono_literals;
 using mqtt::Published;
 using testing::ElementsAre;
 using testing::HasSubstr;
-using testing::IsEmpty;
 using testing::SizeIs;
 
 // A broker of which each answer is prescribed; after those: accepted.
