@@ -1,10 +1,11 @@
 """Our daemons killed with -9 at random instants of a live run: what was accepted is at the core, each once.
 
-    TAPIR_BIN=build/release/bin python3 kill_test.py [--transport https] [--kills 21] [--seed N] [--state FOLDER]
+    TAPIR_BIN=build/release/bin python3 kill_test.py [--transport https|mqtt] [--kills 21] [--seed N] [--state FOLDER]
 
 New names are asked for all the time, so that at every instant some are counted, some wait, some are on their way. After
 each kill the daemon is started again, and the loop must close for a fresh name. In between the core is stopped for a
-while, and the edge is stopped and killed while it is. At the end the disk of the edge is held against that of the core.
+while, and the edge is stopped and killed while it is; over MQTT the broker is stopped for a while too. At the end the
+disk of the edge is held against that of the core.
 """
 
 import argparse
@@ -124,6 +125,9 @@ class Run:
         self.lab.processes.kill(f"tapir-{part}")
         self.killed[part] += 1
 
+    def wait_for_waiting(self, count):
+        wait_for(f"{count} batches wait", lambda: (self.lab.edge_waiting() or 0) >= count, 30, 0.05, self.lab.processes.check)
+
     def close_loop(self):
         """A fresh name, first answered, is refused in the end."""
         began = time.monotonic()
@@ -157,10 +161,13 @@ class Run:
     def core_away(self):
         """Without a core the edge goes on, and neither a stop nor a kill of it loses what waits."""
         self.stop("core")
-        wait_for("batches wait", lambda: (self.lab.edge_waiting() or 0) >= 2, 30, 0.05, self.lab.processes.check)
+        if self.lab.broker:  # events go there, and wait there; histograms wait for the core
+            self.lab.wait_for_batches(2)
+        else:
+            self.wait_for_waiting(2)
         self.stop("edge")
         self.start("edge")
-        wait_for("what waited still waits", lambda: (self.lab.edge_waiting() or 0) >= 3, 30, 0.05, self.lab.processes.check)
+        self.wait_for_waiting(1 if self.lab.broker else 3)
         self.kill("edge")
         self.start("edge")
         waiting = wait_for("the outbox is back", self.lab.edge_waiting, 20, 0.05, self.lab.processes.check)
@@ -169,8 +176,20 @@ class Run:
         print(f"  core away: {waiting} batches waited, over a stop and a kill of the edge;"
               f" the loop closed in {self.loops[-1]:4.1f} s", flush=True)
 
+    def broker_away(self):
+        """What the broker is not there for waits in the outbox; what it had acknowledged it has kept."""
+        self.lab.processes.stop("mosquitto")
+        self.wait_for_waiting(2)
+        self.kill("edge")
+        self.start("edge")
+        self.lab.broker.start_broker()
+        self.close_loop()
+        print(f"  broker away, and a kill of the edge; the loop closed in {self.loops[-1]:4.1f} s", flush=True)
+
     def run(self):
         for number, part in enumerate(self.victims, 1):
+            if number == len(self.victims) // 3 and self.lab.broker:
+                self.broker_away()
             if number == len(self.victims) // 2:
                 self.core_away()
             self.kill_and_return(number, part)
@@ -247,7 +266,7 @@ def compare(lab, run, watch):
 def run_once(words, transport, folder, processes):
     seed = words.seed if words.seed is not None else random.SystemRandom().randrange(2**32)
     print(f"Daemons killed at random instants, over {transport}; seed {seed}; state and logs: {folder}", flush=True)
-    lab = daemons.Lab(pathlib.Path(words.bin).resolve(), folder, processes, BATCH_S)
+    lab = daemons.Lab(pathlib.Path(words.bin).resolve(), folder, processes, BATCH_S, over_mqtt=transport == "mqtt")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "well-known.txt").write_text(f"{WELL_KNOWN}\n")
     lab.more_words["edge"] = ["--set", f"lists.well_known={folder}/well-known.txt"]
@@ -272,7 +291,7 @@ def run_once(words, transport, folder, processes):
 def main():
     parser = argparse.ArgumentParser(description="Daemons killed at random instants of a live run.")
     parser.add_argument("--bin", default=os.environ.get("TAPIR_BIN"), help="folder with the programs (default: TAPIR_BIN)")
-    parser.add_argument("--transport", choices=["https"], action="append", help="default: all")
+    parser.add_argument("--transport", choices=["https", "mqtt"], action="append", help="default: all")
     parser.add_argument("--kills", type=int, default=21)
     parser.add_argument("--seed", type=int, help="of an earlier run; default: by chance, printed")
     parser.add_argument("--state", help="folder for all state and logs, kept (default: a new one, removed after success)")
@@ -280,7 +299,7 @@ def main():
     if not words.bin:
         parser.error("--bin, or TAPIR_BIN in the environment")
     is_good = True
-    for transport in words.transport or ["https"]:
+    for transport in words.transport or ["https", "mqtt"]:
         folder = pathlib.Path(words.state or tempfile.mkdtemp(prefix="tapir-kill-")).resolve() / transport
         with Processes(folder) as processes:
             try:
