@@ -23,6 +23,9 @@ if(TAPIR_FUZZ)
   add_compile_options(-fsanitize=fuzzer-no-link)
 endif()
 
+# All fuzzers, and nothing else: what scripts/fuzz builds.
+add_custom_target(fuzzers)
+
 # All libraries that `deps` reach, themselves included.
 function(tapir_reach out)
   set(seen "")
@@ -153,6 +156,8 @@ function(tapir_add_checks NAME target test_deps)
     set(corpus ${CMAKE_CURRENT_SOURCE_DIR}/corpus/${subject})
     add_executable(${NAME}_${stem} ${source})
     target_link_libraries(${NAME}_${stem} PRIVATE ${target} tapir_warnings ${extra})
+    target_include_directories(${NAME}_${stem} PRIVATE src)
+    add_dependencies(fuzzers ${NAME}_${stem})
     if(TAPIR_FUZZ)
       target_link_options(${NAME}_${stem} PRIVATE -fsanitize=fuzzer)
       add_test(NAME fuzz/${NAME}/${subject} COMMAND ${NAME}_${stem} -runs=0 ${corpus})

@@ -9,6 +9,13 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
 
+// What mutators of fuzzers link to; a replay changes nothing.
+extern "C" std::size_t LLVMFuzzerMutate(std::uint8_t* /*data*/, std::size_t size,
+                                        std::size_t /*size_max*/);
+std::size_t LLVMFuzzerMutate(std::uint8_t* /*data*/, std::size_t size, std::size_t /*size_max*/) {
+    return size;
+}
+
 namespace {
 
 void replay(const std::filesystem::path& path) {

@@ -1,15 +1,37 @@
 // A DAWG file from hostile octets: it ends, it stays inside, and where a word is read, looking it
-// up gives no crash either.
+// up gives no crash either. The mutator keeps the file's size, which stands in front, right.
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
 
 #include "tapir/base/assert.hpp"
+#include "tapir/base/fuzzing.hpp"
 #include "tapir/names/dawg.hpp"
 
 using namespace tapir;
 using namespace tapir::names;
+
+namespace {
+
+// The octets behind the size changed blindly, and the size put in front.
+Bytes change(ByteView input, fuzzing::Dice& /*dice*/) {
+    constexpr std::size_t size_octets = 4;
+    Bytes body = to_bytes(input.subspan(std::min(size_octets, input.size())));
+    fuzzing::mutate_blindly(body);
+    Bytes out;
+    append_u32(out, static_cast<std::uint32_t>(size_octets + body.size()));
+    append(out, body);
+    return out;
+}
+
+}  // namespace
+
+extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size,
+                                               std::size_t size_max, unsigned int seed) {
+    return fuzzing::mutate_by(data, size, size_max, seed, change);
+}
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     constexpr int words_max = 1000;  // a small file can say very many words, each of them slowly

@@ -35,11 +35,13 @@ PeerAddress PeerAddress::from_octets(const std::byte* octets, std::size_t count,
 
 Result<PeerAddress> PeerAddress::parse(std::string_view text, std::uint16_t port) {
     const std::string terminated(text);
+    // inet_pton would not see what follows a NUL.
+    const bool is_whole = text.find('\0') == std::string_view::npos;
     std::array<std::byte, 16> octets{};
-    if (::inet_pton(AF_INET, terminated.c_str(), octets.data()) == 1) {
+    if (is_whole && ::inet_pton(AF_INET, terminated.c_str(), octets.data()) == 1) {
         return from_octets(octets.data(), 4, port);
     }
-    if (::inet_pton(AF_INET6, terminated.c_str(), octets.data()) == 1) {
+    if (is_whole && ::inet_pton(AF_INET6, terminated.c_str(), octets.data()) == 1) {
         return from_octets(octets.data(), 16, port);
     }
     return fail(Code::invalid, fmt::format("'{}': expected an IPv4 or IPv6 address", text));

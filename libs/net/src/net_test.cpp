@@ -36,6 +36,8 @@ TEST(PeerAddress, ReadsAndPrintsBothFamilies) {
     for (const char* text : {"", "1.2.3", "1.2.3.4.5", "localhost", "[::1]", "1.2.3.4/8"}) {
         EXPECT_FALSE(PeerAddress::parse(text)) << text;
     }
+    EXPECT_FALSE(PeerAddress::parse(std::string_view("1.2.3.4\0x", 9)));
+    EXPECT_FALSE(PeerAddress::parse(std::string_view("::\0", 3)));
 }
 
 TEST(Endpoint, ReadsAddressesAndPaths) {

@@ -1,15 +1,28 @@
-// Requests of any kind: no crash, answers within their sizes, and every answer readable again.
+// Requests of any kind: no crash, answers within their sizes, every answer readable by the reader
+// of libs/dns too, and every signature good for whoever checks it the long way. The mutator changes
+// records, and signs what it made with the test key.
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <span>
 
 #include "query.hpp"
 #include "tapir/base/assert.hpp"
+#include "tapir/base/fuzzing.hpp"
+#include "tapir/crypto/digest.hpp"
+#include "tapir/dns/fuzzing.hpp"
+#include "tapir/dns/message.hpp"
 #include "tapir/rpz/answer.hpp"
 #include "tapir/rpz/trigger.hpp"
 
 using namespace tapir;
+using tapir::fuzzing::Dice;
 
 namespace {
+
+constexpr std::uint16_t type_tsig = 250;
+constexpr std::size_t message_count_max = 100;
+const UtcTime now = UtcTime::from_seconds(1'700'000'000);
 
 struct Fixture {
     rpz::Apex apex = *rpz::Apex::create("dnstapir.");
@@ -17,40 +30,139 @@ struct Fixture {
     std::vector<rpz::TsigKey> keys;
 
     Fixture() {
-        rpz::Delta delta;
+        rpz::Snapshot built;
         for (int i = 0; i < 9; ++i) {
+            rpz::Delta delta;
             const auto name = rpz::Trigger::parse("n" + std::to_string(i) + ".example");
             delta.added.push_back({name->key(), rpz::Action::nxdomain});
+            built = rpz::publish(built, delta);
         }
-        snapshot = std::make_shared<const rpz::Snapshot>(rpz::publish(rpz::Snapshot(), delta));
+        snapshot = std::make_shared<const rpz::Snapshot>(std::move(built));
         keys.push_back(
             *rpz::TsigKey::from_base64("rpz-key", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="));
     }
 };
 
-}  // namespace
+const Fixture& fixture() {
+    static const Fixture made;
+    return made;
+}
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    static const Fixture fixture;
-    const ByteView query = std::as_bytes(std::span(data, size));
-    const UtcTime now = UtcTime::from_seconds(1'700'000'000);
-    for (const auto transport : {rpz::Transport::udp, rpz::Transport::tcp}) {
-        auto answer = rpz::answer(fixture.apex, fixture.snapshot, fixture.keys, query,
-                                  {.transport = transport, .plain_allowed = true}, now);
-        Bytes message;
-        while (answer.next(message, now)) {
-            TAPIR_ASSERT(message.size() <= rpz::message_size_max);
-            TAPIR_ASSERT(transport == rpz::Transport::tcp || message.size() <= 2'048);
-            TAPIR_ASSERT(rpz::find_last_record(message).has_value());
+// The message without the TSIG record at its end, and a new one there.
+Bytes sign_anew(Bytes message, Dice& dice) {
+    const auto last = rpz::find_last_record(message);
+    if (last && last->type == type_tsig) {
+        message.resize(last->start);
+        rpz::set_u16(message, 10, static_cast<std::uint16_t>(rpz::get_u16(message, 10) - 1));
+    }
+    if (message.size() >= rpz::header_size) {
+        const Duration off = std::chrono::seconds(dice.one_in(4) ? dice.below(1'000) : 0);
+        rpz::sign_request(message, fixture().keys[0], now - off);
+    }
+    return message;
+}
+
+Bytes change(ByteView input, Dice& dice) {
+    Bytes message = dns::fuzzing::change_message(input, dice);
+    return dice.one_in(2) ? sign_anew(std::move(message), dice) : message;
+}
+
+// RFC 8945 §5.3.1 and §4.3.3, written down again: what the signature of each message is over.
+class SlowChain {
+public:
+    explicit SlowChain(Bytes request_mac) : mac_(std::move(request_mac)) {}
+
+    void check(ByteView message) {
+        const auto last = rpz::find_last_record(message);
+        TAPIR_ASSERT(last && last->type == type_tsig);
+        ByteReader in(last->rdata);
+        const Bytes algorithm = rpz::read_plain_name(in);
+        const ByteView time_and_fudge = in.bytes(8);
+        const Bytes mac = to_bytes(in.bytes(in.u16()));
+        in.u16();  // the original id
+        const ByteView error_and_other = in.rest();
+        Bytes input;
+        append_u16(input, static_cast<std::uint16_t>(mac_.size()));
+        append(input, mac_);
+        append(input, message.first(last->start));
+        const std::size_t start = 2 + mac_.size();
+        rpz::set_u16(input, start + 10, static_cast<std::uint16_t>(rpz::get_u16(message, 10) - 1));
+        if (is_first_) {
+            append(input, last->owner);
+            append_u16(input, 255);
+            append_u32(input, 0);
+            append(input, algorithm);
+            append(input, time_and_fudge);
+            append(input, error_and_other);
+        } else {
+            append(input, time_and_fudge);
+        }
+        const auto expected = crypto::hmac_sha256(fixture().keys[0].secret(), input);
+        TAPIR_ASSERT(std::ranges::equal(expected, mac));
+        mac_ = mac;
+        is_first_ = false;
+    }
+
+private:
+    Bytes mac_;
+    bool is_first_ = true;
+};
+
+void check_readable(ByteView message, ByteView query) {
+    TAPIR_ASSERT(rpz::find_last_record(message).has_value());
+    dns::NameBuffer scratch;
+    const auto read = dns::Message::parse(message, dns::Depth::compatible, scratch);
+    TAPIR_ASSERT(read && read->id == rpz::get_u16(query, 0));
+    TAPIR_ASSERT((read->flags & 0x8000U) != 0);
+    dns::RecordReader records(*read);
+    std::size_t count = 0;
+    while (records.next()) {
+        ++count;
+    }
+    TAPIR_ASSERT(!records.error());
+    TAPIR_ASSERT(count == std::size_t{rpz::get_u16(message, 6)} + rpz::get_u16(message, 8) +
+                              rpz::get_u16(message, 10));
+}
+
+void check_answer(ByteView query, rpz::Peer peer) {
+    const Fixture& f = fixture();
+    auto answer = rpz::answer(f.apex, f.snapshot, f.keys, query, peer, now);
+    const rpz::TsigCheck request = rpz::verify_tsig(query, f.keys, now);
+    SlowChain chain(request.mac);
+    // What is refused for its header alone is refused before anybody looks for a signature.
+    using enum rpz::QueryOutcome;
+    const rpz::QueryOutcome outcome = answer.outcome();
+    const bool is_signed = request.state == rpz::TsigState::good && outcome != too_large &&
+                           outcome != malformed && outcome != not_implemented;
+    Bytes message;
+    for (std::size_t count = 0; answer.next(message, now); ++count) {
+        TAPIR_ASSERT(count < message_count_max);
+        TAPIR_ASSERT(message.size() <= rpz::message_size_max);
+        TAPIR_ASSERT(peer.transport == rpz::Transport::tcp || message.size() <= 2'048);
+        check_readable(message, query);
+        if (is_signed) {
+            chain.check(message);
         }
     }
-    const std::string text(reinterpret_cast<const char*>(data), size);
-    if (const auto trigger = rpz::Trigger::parse(text)) {
-        const auto again = rpz::Trigger::parse(trigger->to_text());
-        TAPIR_ASSERT(again && *again == *trigger);
+}
+
+}  // namespace
+
+extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size,
+                                               std::size_t size_max, unsigned int seed) {
+    return fuzzing::mutate_by(data, size, size_max, seed, change);
+}
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    const ByteView query = std::as_bytes(std::span(data, size));
+    for (const auto transport : {rpz::Transport::udp, rpz::Transport::tcp}) {
+        for (const bool plain_allowed : {true, false}) {
+            check_answer(query, {.transport = transport, .plain_allowed = plain_allowed});
+        }
     }
-    if (const auto delta = rpz::Delta::decode(query)) {
-        TAPIR_ASSERT(delta->encode() == to_bytes(query));
+    // What our own NOTIFYs are answered with is hostile too.
+    if (rpz::acknowledges_notify(query, 7)) {
+        TAPIR_ASSERT(size >= rpz::header_size && rpz::get_u16(query, 0) == 7);
     }
     return 0;
 }
