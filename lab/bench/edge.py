@@ -1,0 +1,110 @@
+"""The edge against the yardstick: frames per second and core, cost in yardsticks, memory, stages.
+
+    scripts/bench edge [--frames N] [--runs N] [--ten-million] [--quick]
+
+CPU time is that of all threads of the edge, pinned to one core; the sender has the other. Runs of the edge
+and of the yardstick take turns on the same file, medians are shown. Before a time is reported: both have
+read as many frames, every frame has one fate, the frames are counted and rows have come out of the gate.
+"""
+
+import argparse
+import json
+import subprocess
+import tempfile
+
+import tools
+from tools import BIN, CORE, OTHER_CORE, fail, pinned, say
+
+
+def run_edge(names, frames, profile, source, workers=1, stages=False):
+    """One run of bench_edge: its JSON."""
+    with tempfile.TemporaryDirectory(dir=tools.WORK, prefix="edge-") as folder:
+        socket = f"{folder}/dnstap.sock"
+        command = [BIN / "bench_edge", "--names", names, "--frames", frames, "--state", f"{folder}/state", "--profile", profile,
+                   "--from", source, "--socket", socket, "--workers", workers]
+        edge = subprocess.Popen(pinned(CORE, command), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        if source == "socket":
+            if "listening" not in edge.stderr.readline():
+                fail("bench_edge does not listen")
+            subprocess.run(pinned(OTHER_CORE, [BIN / "bench_send", frames, socket]), check=True)
+        out, errors = edge.communicate()
+        if edge.returncode != 0:
+            fail(f"bench_edge: {errors}")
+    return json.loads(out)
+
+
+def check(result, count):
+    """That the work was done, before anybody says how long it took."""
+    fates = result["fates"]
+    if result["frames"] != count or result["fates_sum"] != count:
+        fail(f"{count} frames for the yardstick, {result['frames']} read by the edge, {result['fates_sum']} with a fate")
+    if any(fate.split("/")[0] in ("dropped", "frame", "dns") for fate in fates):
+        fail(f"frames were dropped or unreadable: {fates}")
+    if fates.get("counted/well_known", 0) > 0 and result["rows_released"] == 0:
+        fail("no row has come out of the gate")
+
+
+def measure(what, names, frames, profile, source, runs):
+    """Edge and yardstick in turns; the run of the median."""
+    count = tools.yardstick_count(frames)
+    results, yards = [], []
+    for _ in range(runs):
+        yards.append(tools.yardstick(frames))
+        results.append(run_edge(names, frames, profile, source))
+        check(results[-1], count)
+    result = sorted(results, key=lambda r: r["cpu_s"])[runs // 2]
+    result.update(what=what, yardstick_ns=tools.median(yards) / count * 1e9, ns=result["cpu_s"] / count * 1e9,
+                  cold_ns=result["cold_cpu_s"] / result["first_minute"] * 1e9,
+                  runs=[r["cpu_s"] for r in results], yardstick_runs=yards)
+    result["yardsticks"] = result["ns"] / result["yardstick_ns"]
+    return result
+
+
+def row(result):
+    warm = (result["cpu_s"] - result["cold_cpu_s"]) / (result["frames"] - result["first_minute"]) * 1e9
+    return [result["what"], f"{1e3 / result['ns']:.2f} M", f"{result['ns']:.0f}", f"{result['cold_ns']:.0f}", f"{warm:.0f}",
+            f"{result['frames'] / result['wall_s'] / 1e6:.2f} M", f"{result['yardstick_ns']:.0f}", f"{result['yardsticks']:.3f}",
+            f"{result['anonymous_kib'] / 1024:.0f}", f"{result['peak_kib'] / 1024:.0f}" if result["from"] == "socket" else "-"]
+
+
+HEAD = ["run", "frames/s/core", "ns/frame", "cold", "warm", "wall frames/s", "yardstick ns", "yardsticks", "MiB", "peak MiB"]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--frames", type=int, default=2_000_000)
+    parser.add_argument("--runs", type=int, default=3, help="of each, in turns with the yardstick")
+    parser.add_argument("--ten-million", action="store_true", help="also with 10 M well-known names")
+    parser.add_argument("--quick", action="store_true", help="100 000 names and frames, one run: to see that it works")
+    options = parser.parse_args()
+    entries = 100_000 if options.quick else 1_000_000
+    frames = 100_000 if options.quick else options.frames
+    runs = 1 if options.quick else options.runs
+    tools.WORK.mkdir(parents=True, exist_ok=True)
+
+    names = tools.make_input(f"names-{entries}-1.txt", "names", entries, 1)
+    usual = tools.make_input(f"frames-{entries}-{frames}-7.fstrm", "frames", names, frames, 7, 50, 3)
+    flood = tools.make_input(f"flood-{entries}-{frames // 2}-9.fstrm", "frames", names, frames // 2, 9, 1000, 3)
+    label = f"{entries // 1_000_000} M" if entries >= 1_000_000 else f"{entries // 1000} k"
+    plan = [(f"{label}, {profile}, {source}", names, usual, profile, source)
+            for profile in ("standard", "compatible") for source in ("memory", "socket")]
+    plan += [("flood, standard, memory", names, flood, "standard", "memory"), ("flood, standard, socket", names, flood, "standard", "socket")]
+    if options.ten_million:
+        many = tools.make_input("names-10000000-2.txt", "names", 10_000_000, 2)
+        of_many = tools.make_input(f"frames-10000000-{frames}-8.fstrm", "frames", many, frames, 8, 50, 3)
+        plan += [(f"10 M, standard, {source}", many, of_many, "standard", source) for source in ("memory", "socket")]
+
+    results = []
+    for what, *arguments in plan:
+        say(f"   {what}")
+        results.append(measure(what, *arguments, runs))
+    machine = tools.machine()
+    say(f"\n   {machine['date']}, {machine['commit']}, {machine['cpu']}, {machine['cores']} cores, load {machine['load']}, {machine['compiler']}")
+    tools.table(HEAD, [row(r) for r in results])
+    say("   frames/s/core and ns/frame: CPU time of all threads, all minutes to the disk; cold: counting the first minute; warm: the rest.\n"
+        "   MiB: anonymous memory at the end; peak MiB: all memory, the mapped list included, without the load of the list.")
+    tools.write_json("edge.json", {"machine": machine, "runs": results})
+
+
+if __name__ == "__main__":
+    main()

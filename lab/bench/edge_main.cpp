@@ -1,0 +1,233 @@
+// One measurement of the edge; lab/bench/edge.py makes the table of them.
+//
+//     bench_edge --names FILE --frames FILE --state FOLDER [--profile standard] [--workers 1]
+//                [--from memory|socket] [--socket PATH]
+//
+// Prints one JSON object: frames, CPU and wall time, memory, what became of the frames. From
+// memory the file is mapped and split here; from a socket it waits for a sender at PATH.
+#include <charconv>
+#include <cstdio>
+#include <ctime>
+#include <map>
+#include <string>
+#include <string_view>
+#include <thread>
+
+#include <fmt/format.h>
+#include <malloc.h>
+#include <sys/resource.h>
+
+#include "edge_rig.hpp"
+#include "input.hpp"
+#include "tapir/dnstap/frame_stream.hpp"
+#include "tapir/text/json.hpp"
+
+namespace tapir::bench {
+namespace {
+
+struct Times {
+    double cpu_s = 0;  // of all threads of this process
+    double wall_s = 0;
+};
+
+double read_clock(clockid_t clock) {
+    timespec time{};
+    clock_gettime(clock, &time);
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
+}
+Times now() {
+    return {.cpu_s = read_clock(CLOCK_PROCESS_CPUTIME_ID), .wall_s = read_clock(CLOCK_MONOTONIC)};
+}
+Times operator-(const Times& a, const Times& b) {
+    return {.cpu_s = a.cpu_s - b.cpu_s, .wall_s = a.wall_s - b.wall_s};
+}
+
+// A line of /proc/self/status in KiB: "VmHWM", "RssAnon".
+std::uint64_t status_kib(world::Files& files, std::string_view key) {
+    const auto text = files.read("/proc/self/status", 1U << 16U);
+    if (!text) {
+        return 0;
+    }
+    const std::string_view all = as_text(*text);
+    std::size_t at = all.find(key);
+    std::uint64_t value = 0;
+    if (at != std::string_view::npos) {
+        at = all.find_first_of("0123456789", at);
+        std::from_chars(all.data() + at, all.data() + all.size(), value);
+    }
+    return value;
+}
+
+// The high-water mark of memory starts anew.
+void forget_peak() {
+    malloc_trim(0);
+    if (std::FILE* file = std::fopen("/proc/self/clear_refs", "w"); file != nullptr) {
+        std::fputs("5", file);
+        std::fclose(file);
+    }
+}
+
+// What is known of the frames before anything is timed.
+struct Contents {
+    std::uint64_t frames = 0;
+    std::uint64_t octets = 0;
+    std::uint64_t first_minute = 0;  // frames of it
+};
+Contents look_at(ByteView file) {
+    Contents contents;
+    dnstap::FstrmReader reader(file);
+    std::optional<std::int64_t> first;
+    while (const auto frame = reader.next()) {
+        ++contents.frames;
+        contents.octets += frame->size();
+        const auto message = dnstap::Message::parse(*frame);
+        const auto time = message ? message->response_time() : std::nullopt;
+        if (!time) {
+            continue;
+        }
+        const std::int64_t minute = time->seconds() / 60;
+        first = first.value_or(minute);
+        contents.first_minute += minute == *first ? 1 : 0;
+    }
+    return contents;
+}
+
+struct Measured {
+    Contents contents;
+    Times cold;  // counting the first minute
+    Times all;   // everything, to the disk
+    std::uint64_t anonymous_kib = 0;
+};
+
+using Options = std::map<std::string, std::string, std::less<>>;
+
+// Kept out of line and with C linkage: callgrind counts what happens in here.
+extern "C" __attribute__((noinline)) void tapir_bench_measured(edge::Pipeline& pipeline,
+                                                               dnstap::FstrmReader& reader,
+                                                               std::uint64_t frames) {
+    for (std::uint64_t i = 0; i < frames; ++i) {
+        pipeline.add(*reader.next());
+    }
+    pipeline.flush();
+}
+
+Result<Measured> from_memory(EdgeRig& rig, const Options& options) {
+    world::SystemFiles files;
+    const auto file = TRY(files.map(options.at("frames")));
+    Measured measured;
+    measured.contents = look_at(file->bytes());
+    const std::uint64_t first = measured.contents.first_minute;
+    dnstap::FstrmReader reader(file->bytes());
+    const Times start = now();
+    tapir_bench_measured(rig.pipeline(), reader, first);
+    rig.wait_until(first);
+    measured.cold = now() - start;
+    tapir_bench_measured(rig.pipeline(), reader, measured.contents.frames - first);
+    rig.wait_until(measured.contents.frames);
+    measured.anonymous_kib = status_kib(files, "RssAnon");
+    TRY(rig.finish());
+    measured.all = now() - start;
+    return measured;
+}
+
+Result<Measured> from_socket(EdgeRig& rig, const Options& options) {
+    world::SystemFiles files;
+    Measured measured;
+    {
+        const auto file = TRY(files.map(options.at("frames")));
+        measured.contents = look_at(file->bytes());
+    }
+    forget_peak();
+    auto input = TRY(edge::Input::open("unix:" + options.at("socket"), rig.pipeline(), rig.log(),
+                                       rig.counters()));
+    std::fputs("listening\n", stderr);
+    const Times start = now();
+    rig.wait_until(1);
+    const Times begun = now();  // the wait for the sender is not the edge's
+    rig.wait_until(measured.contents.first_minute);
+    measured.cold = now() - begun;
+    rig.wait_until(measured.contents.frames);
+    measured.anonymous_kib = status_kib(files, "RssAnon");
+    input->stop();
+    TRY(rig.finish());
+    measured.all = now() - begun;
+    measured.all.cpu_s += begun.cpu_s - start.cpu_s;
+    return measured;
+}
+
+std::string report(const EdgeRig& rig, const Measured& measured, double load_s,
+                   const Options& options) {
+    world::SystemFiles files;
+    std::string fates;
+    for (std::size_t i = 0; i < edge::fate_count; ++i) {
+        const auto fate = static_cast<edge::Fate>(i);
+        if (const std::uint64_t n = rig.fates().of(fate); n != 0) {
+            fates += fmt::format("{}\"{}/{}\": {}", fates.empty() ? "" : ", ", group_of(fate),
+                                 to_string(fate), n);
+        }
+    }
+    const edge::Suppressed& kept = rig.suppressed();
+    return fmt::format(
+        "{{\"profile\": \"{}\", \"from\": \"{}\", \"workers\": {}, \"frames\": {}, \"octets\": {}, "
+        "\"first_minute\": {}, \"fates_sum\": {}, \"fates\": {{{}}}, \"rows_released\": {}, "
+        "\"rows_withheld\": {}, \"batches\": {}, \"names\": {}, \"index_octets\": {}, "
+        "\"load_cpu_s\": {:.3f}, \"cold_cpu_s\": {:.6f}, \"cold_wall_s\": {:.6f}, "
+        "\"cpu_s\": {:.6f}, \"wall_s\": {:.6f}, \"anonymous_kib\": {}, \"peak_kib\": {}}}",
+        options.at("profile"), options.at("from"), options.at("workers"), measured.contents.frames,
+        measured.contents.octets, measured.contents.first_minute, rig.fates().sum(), fates,
+        kept.rows_released, kept.rows_few_clients + kept.rows_few_networks, rig.batches(),
+        rig.lists().well_known.size(), rig.lists().well_known.bytes().size(), load_s,
+        measured.cold.cpu_s, measured.cold.wall_s, measured.all.cpu_s, measured.all.wall_s,
+        measured.anonymous_kib, status_kib(files, "VmHWM"));
+}
+
+Result<std::string> measure(const Options& options) {
+    EdgeOptions rigging;
+    rigging.names = options.at("names");
+    rigging.state = options.at("state");
+    const auto profile = privacy::profile_named(options.at("profile"));
+    if (!profile) {
+        return fail(Code::invalid, "--profile: expected standard, strict or compatible");
+    }
+    rigging.profile = *profile;
+    const std::string& workers = options.at("workers");
+    std::from_chars(workers.data(), workers.data() + workers.size(), rigging.workers);
+    const Times before = now();
+    const auto rig = TRY(EdgeRig::open(rigging));
+    const Times loading = now() - before;
+    forget_peak();
+    const auto measured =
+        options.at("from") == "socket" ? from_socket(*rig, options) : from_memory(*rig, options);
+    if (!measured) {
+        return fail(measured.error());
+    }
+    return report(*rig, *measured, loading.cpu_s, options);
+}
+
+int run(int count, char** words) {
+    Options options = {{"profile", "standard"}, {"workers", "1"}, {"from", "memory"}, {"names", ""},
+                       {"frames", ""},          {"state", ""},    {"socket", ""}};
+    for (int i = 1; i < count; i += 2) {
+        const std::string_view word = words[i];
+        const auto known = word.starts_with("--") ? options.find(word.substr(2)) : options.end();
+        if (known == options.end() || i + 1 == count) {
+            std::fprintf(stderr, "bench_edge: expected --OPTION VALUE, got '%s'\n", words[i]);
+            return 2;
+        }
+        known->second = words[i + 1];
+    }
+    const auto line = measure(options);
+    if (!line) {
+        std::fprintf(stderr, "bench_edge: %s\n", line.error().what().c_str());
+        return 1;
+    }
+    std::puts(line->c_str());
+    return 0;
+}
+
+}  // namespace
+}  // namespace tapir::bench
+
+int main(int count, char** words) {
+    return tapir::bench::run(count, words);
+}

@@ -1,0 +1,84 @@
+#include "edge_rig.hpp"
+
+#include <utility>
+
+#include "tapir/edge/settings.hpp"
+
+namespace tapir::bench {
+
+using namespace tapir::edge;
+
+void CountingConsumer::on_batch(BatchResult&& result) {
+    const std::uint64_t count = result.fates.sum() + result.names.size();
+    next_.on_batch(std::move(result));
+    frames_.fetch_add(count, std::memory_order_release);
+    frames_.notify_all();
+}
+
+void CountingConsumer::on_minute_begin(Minute minute, const std::shared_ptr<const Day>& day) {
+    next_.on_minute_begin(minute, day);
+}
+
+void CountingConsumer::on_minute_end(Minute minute, std::optional<MinuteTable>&& table) {
+    next_.on_minute_end(minute, std::move(table));
+}
+
+void CountingConsumer::on_cut(UtcTime time) {
+    next_.on_cut(time);
+}
+
+void CountingConsumer::wait_until(std::uint64_t frames) const {
+    for (std::uint64_t seen = frames_.load(std::memory_order_acquire); seen < frames;
+         seen = frames_.load(std::memory_order_acquire)) {
+        frames_.wait(seen, std::memory_order_acquire);
+    }
+}
+
+void OutboxSink::take(ReadyBatch&& batch) {
+    const auto salts = [this](std::string_view /*batch*/, std::string_view /*name*/) {
+        return chance_.bytes<ledger::salt_size>();
+    };
+    const auto put = outbox_.put(batch, context_, salts);
+    result_ = result_ ? put : result_;
+    ++batches_;
+}
+
+Result<std::unique_ptr<EdgeRig>> EdgeRig::open(const EdgeOptions& options) {
+    std::unique_ptr<EdgeRig> rig(new EdgeRig());
+    TRY(rig->build(options));
+    return rig;
+}
+
+Result<void> EdgeRig::build(const EdgeOptions& options) {
+    const std::vector<std::string> sets = {"lists.well_known=" + options.names};
+    const auto settings = TRY(text::Settings::parse("", "bench.toml", settings_table(), sets));
+    lists_ = TRY(load_lists(files_, settings, options.profile));
+    TRY(files_.make_directories(options.state));
+    store_ = TRY(store::open_rocksdb(options.state + "/store", {std::string(seen_family)}));
+    ledger_ = TRY(EdgeLedger::open(files_, options.state + "/ledger", key_));
+    outbox_ = TRY(Outbox::open(files_, options.state, *ledger_, {}, log_, counters_));
+    seen_ = std::make_unique<Seen>(*store_, log_, counters_);
+    sink_ = std::make_unique<OutboxSink>(*outbox_,
+                                         leaf_context(settings, options.profile, *lists_, "bench"));
+    CollectorSettings collecting;
+    collecting.gate = gate_settings(settings, options.profile);
+    collector_ =
+        std::make_unique<Collector>(collecting, lists_, *seen_, key_, metrics_, log_, *sink_);
+    counting_ = std::make_unique<CountingConsumer>(*collector_);
+    PipelineSettings piping;
+    piping.workers = options.workers;
+    piping.worker = worker_settings(settings, options.profile);
+    pipeline_ = std::make_unique<Pipeline>(piping, lists_, DayKeys(public_test_day_key()),
+                                           DataClock(), *counting_);
+    return {};
+}
+
+Result<void> EdgeRig::finish() {
+    pipeline_->finish();
+    collector_->finish(pipeline_->bounds(), UtcTime());
+    fates_ = collector_->fates();
+    fates_.add(pipeline_->take_dispatcher_fates());
+    return sink_->result();
+}
+
+}  // namespace tapir::bench

@@ -1,0 +1,102 @@
+// A whole edge without its sender, for measuring: the daemon's own pipeline, gate, store, ledger
+// and outbox, on a disk, with the clock of the data.
+//
+//     EdgeRig rig(TRY(EdgeRig::open(options)));
+//     for (frame : frames) { rig.pipeline().add(frame); }
+//     rig.wait_until(frames.size());        // all of them are counted
+//     rig.finish();                         // every minute has gone through the gate to the disk
+//
+// One thread feeds it.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include "outbox.hpp"
+#include "pipeline.hpp"
+#include "setup.hpp"
+#include "tapir/base/result.hpp"
+#include "tapir/store/store.hpp"
+#include "tapir/world/chance.hpp"
+#include "tapir/world/files.hpp"
+
+namespace tapir::bench {
+
+struct EdgeOptions {
+    std::string names;  // file of well-known names
+    std::string state;  // a folder that is not there yet
+    privacy::Profile profile = privacy::Profile::standard;
+    std::size_t workers = 1;
+};
+
+// Counts what reaches the collector, so that one can wait for it.
+class CountingConsumer final : public edge::Consumer {
+public:
+    explicit CountingConsumer(edge::Consumer& next) : next_(next) {}
+    void on_batch(edge::BatchResult&& result) override;
+    void on_minute_begin(edge::Minute minute, const std::shared_ptr<const edge::Day>& day) override;
+    void on_minute_end(edge::Minute minute, std::optional<edge::MinuteTable>&& table) override;
+    void on_cut(UtcTime time) override;
+    void wait_until(std::uint64_t frames) const;
+
+private:
+    edge::Consumer& next_;
+    std::atomic<std::uint64_t> frames_{0};
+};
+
+// Puts batches into the outbox as they come, in the collector's thread.
+class OutboxSink final : public edge::BatchSink {
+public:
+    explicit OutboxSink(edge::Outbox& outbox, edge::LeafContext context)
+        : outbox_(outbox), context_(std::move(context)) {}
+    void take(edge::ReadyBatch&& batch) override;
+    const Result<void>& result() const { return result_; }
+    std::uint64_t batches() const { return batches_; }
+
+private:
+    edge::Outbox& outbox_;
+    edge::LeafContext context_;
+    world::SystemChance chance_;
+    Result<void> result_;
+    std::uint64_t batches_ = 0;
+};
+
+class EdgeRig {
+public:
+    static Result<std::unique_ptr<EdgeRig>> open(const EdgeOptions& options);
+
+    edge::Pipeline& pipeline() { return *pipeline_; }
+    const edge::Lists& lists() const { return *lists_; }
+    Counters& counters() { return counters_; }
+    const Log& log() const { return log_; }
+    void wait_until(std::uint64_t frames) const { counting_->wait_until(frames); }
+    // Ends all minutes; then fates() and suppressed() are complete.
+    Result<void> finish();
+
+    edge::FateCounts fates() const { return fates_; }
+    const edge::Suppressed& suppressed() const { return collector_->totals(); }
+    std::uint64_t batches() const { return sink_->batches(); }
+
+private:
+    EdgeRig() = default;
+    Result<void> build(const EdgeOptions& options);
+
+    Log log_ = Log::to_nowhere();
+    Counters counters_;
+    edge::EdgeMetrics metrics_{counters_};
+    world::SystemFiles files_;
+    jose::PrivateJwk key_ = edge::public_test_signing_key();
+    std::shared_ptr<const edge::Lists> lists_;
+    std::unique_ptr<store::Store> store_;
+    std::unique_ptr<edge::EdgeLedger> ledger_;
+    std::unique_ptr<edge::Outbox> outbox_;
+    std::unique_ptr<edge::Seen> seen_;
+    std::unique_ptr<OutboxSink> sink_;
+    std::unique_ptr<edge::Collector> collector_;
+    std::unique_ptr<CountingConsumer> counting_;
+    std::unique_ptr<edge::Pipeline> pipeline_;
+    edge::FateCounts fates_;
+};
+
+}  // namespace tapir::bench

@@ -1,0 +1,90 @@
+"""What the benchmarks share: inputs made once, programs timed by their CPU, the yardstick, tables."""
+
+import json
+import os
+import pathlib
+import resource
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BIN = ROOT / "build/release/bin"
+WORK = ROOT / "build/bench"
+CORE = max(os.sched_getaffinity(0))        # what is measured runs here
+OTHER_CORE = min(os.sched_getaffinity(0))  # what feeds it runs here
+
+
+def say(text):
+    print(text, flush=True)
+
+
+def fail(text):
+    sys.exit(f"bench: {text}")
+
+
+def make_input(name, *words):
+    """A file of bench_inputs, made if it is not there. Its name holds all that it depends on."""
+    path = WORK / name
+    if not path.exists():
+        say(f"   making {name}")
+        new = path.with_suffix(".new")
+        with open(new, "wb") as out:
+            subprocess.run([BIN / "bench_inputs", *map(str, words)], stdout=out, check=True)
+        new.rename(path)
+    return path
+
+
+def pinned(core, command):
+    return ["taskset", "-c", str(core), *map(str, command)]
+
+
+def cpu_of(command, **options):
+    """CPU seconds, user and system, of a command that must succeed."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command, check=True, **options)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+
+
+def yardstick(frames_file):
+    """CPU seconds of Debian's dnstap, decoding and printing every frame of the file."""
+    return cpu_of(pinned(CORE, ["dnstap", "-r", frames_file, "-q"]),
+                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def yardstick_count(frames_file):
+    """How many frames the yardstick reads: it prints a line for each."""
+    shown = subprocess.Popen(["dnstap", "-r", str(frames_file), "-q"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    lines = 0
+    while piece := shown.stdout.read(1 << 20):
+        lines += piece.count(b"\n")
+    if shown.wait() != 0:
+        fail("dnstap cannot read the frames")
+    return lines
+
+
+def median(values):
+    values = sorted(values)
+    return values[len(values) // 2]
+
+
+def machine():
+    """What the figures hold for."""
+    model = next((line.split(":", 1)[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "?")
+    compiler = subprocess.run(["g++-12", "--version"], capture_output=True, text=True, check=False).stdout.split("\n")[0]
+    commit = subprocess.run(["git", "-C", ROOT, "describe", "--always", "--dirty"], capture_output=True, text=True, check=False).stdout.strip()
+    date = subprocess.run(["date", "-u", "+%Y-%m-%d"], capture_output=True, text=True, check=True).stdout.strip()
+    return {"date": date, "commit": commit, "cpu": model, "cores": os.cpu_count(), "load": round(os.getloadavg()[0], 2), "compiler": compiler}
+
+
+def write_json(name, value):
+    (WORK / name).write_text(json.dumps(value, indent=1) + "\n")
+    say(f"   written: build/bench/{name}")
+
+
+def table(head, rows):
+    """Text columns, the first to the left, the others to the right."""
+    cells = [head, *rows]
+    widths = [max(len(str(row[i])) for row in cells) for i in range(len(head))]
+    for row in cells:
+        say("   " + "  ".join(str(c).ljust(w) if i == 0 else str(c).rjust(w) for i, (c, w) in enumerate(zip(row, widths))))
