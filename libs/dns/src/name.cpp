@@ -15,10 +15,24 @@ constexpr std::size_t octet_at(ByteView wire, std::size_t i) {
     return std::to_integer<std::size_t>(wire[i]);
 }
 
-void copy_lower(std::byte* to, const std::byte* from, std::size_t size) {
-    // Length octets are at most 63, below 'A': so the wire form can be folded without its labels.
-    for (std::size_t i = 0; i < size; ++i) {
-        to[i] = to_lower(from[i]);
+// Eight octets at a time, so up to seven behind the first `size` are written too. Length octets are
+// at most 63, below 'A': so the wire form can be folded without looking at its labels.
+void lower(std::span<std::byte, name_size_max + 1> octets, std::size_t size) {
+    constexpr std::uint64_t ones = 0x0101'0101'0101'0101;
+    constexpr std::size_t word_size = sizeof(std::uint64_t);
+    const std::size_t end = (size + word_size - 1) / word_size * word_size;
+    std::fill(octets.begin() + static_cast<std::ptrdiff_t>(size),
+              octets.begin() + static_cast<std::ptrdiff_t>(end), std::byte{0});
+    for (std::size_t i = 0; i < size; i += word_size) {
+        std::uint64_t word = 0;
+        std::memcpy(&word, octets.data() + i, sizeof word);
+        // Bit 7 of an octet: seven bits of it are at least 'A', or above 'Z'.
+        const std::uint64_t seven = word & (0x7F * ones);
+        const std::uint64_t from_a = seven + (0x80 - 'A') * ones;
+        const std::uint64_t above_z = seven + (0x7F - 'Z') * ones;
+        const std::uint64_t upper = (from_a ^ above_z) & ~word & (0x80 * ones);
+        word |= upper >> 2U;
+        std::memcpy(octets.data() + i, &word, sizeof word);
     }
 }
 
@@ -365,7 +379,9 @@ void append_label_text(std::string& out, ByteView label, Case letter_case) {
 void FoldedName::assign(NameView name) {
     size_ = name.size_;
     label_count_ = name.label_count_;
-    copy_lower(octets_.data(), name.data_, name.size_);
+    // It may be a view of these very octets.
+    std::memmove(octets_.data(), name.data_, name.size_);
+    lower(octets_, name.size_);
     std::size_t at = 0;
     for (std::size_t labels = label_count_; labels > 0; --labels) {
         starts_[labels] = static_cast<std::uint8_t>(at);

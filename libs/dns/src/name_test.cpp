@@ -219,6 +219,30 @@ TEST(FoldedName, FingerprintsAreTheSameOnEveryMachine) {
     EXPECT_EQ(folded("www.example.com").fingerprint(), 13812457493696956509U);
 }
 
+TEST(FoldedName, FoldsEveryOctetAtEveryPlaceAndNoOther) {
+    for (std::size_t size = 1; size <= label_size_max; ++size) {
+        for (unsigned value = 0; value < 256; ++value) {
+            Bytes wire(1, static_cast<std::byte>(size));
+            wire.resize(1 + size, static_cast<std::byte>(value));
+            wire.push_back(std::byte{0});
+            const FoldedName folded(NameView::parse(wire).value());
+            const ByteView label = *folded.view().labels().begin();
+            ASSERT_EQ(label.size(), size);
+            for (const std::byte octet : label) {
+                ASSERT_EQ(octet, to_lower(static_cast<std::byte>(value))) << value;
+            }
+        }
+    }
+}
+
+TEST(FoldedName, FoldsAPartOfItself) {
+    FoldedName folded(Name::from_text("A.Long.Enough.Example.Com").value());
+    folded.assign(folded.suffix(2));
+    EXPECT_EQ(to_text(folded.view()), "example.com.");
+    EXPECT_EQ(folded.fingerprint(),
+              FoldedName(Name::from_text("example.com").value()).fingerprint());
+}
+
 TEST(FoldedName, FingerprintsTellLabelBoundariesApart) {
     const std::set<std::uint64_t> all = {folded("a.b").fingerprint(), folded("ab").fingerprint(),
                                          folded("a\\.b").fingerprint(), folded("b.a").fingerprint(),
