@@ -18,8 +18,19 @@ constexpr unsigned v6_bits = 128;
 constexpr unsigned mapped_bits = 96;  // ::ffff:0:0/96
 constexpr std::size_t word_size_max = 64;
 
+template <class T>
+T big_endian_at(ByteView octets, std::size_t position) {
+    T value = 0;
+    for (std::size_t i = 0; i < sizeof(T); ++i) {
+        value = static_cast<T>(value << 8U | std::to_integer<T>(octets[position + i]));
+    }
+    return value;
+}
 std::uint64_t u64_at(ByteView octets, std::size_t position) {
-    return ByteReader(octets.subspan(position)).u64();
+    return big_endian_at<std::uint64_t>(octets, position);
+}
+std::uint32_t u32_at(ByteView octets) {
+    return big_endian_at<std::uint32_t>(octets, 0);
 }
 
 // The low `count` bits set, for a count of 0 to 64.
@@ -121,7 +132,7 @@ bool NetworkSet::add(std::string_view word) {
     }
     ++size_;
     if (is_v4) {
-        add_v4(ByteReader(octets).u32(), bits, true);
+        add_v4(u32_at(octets), bits, true);
     } else {
         add_v6({u64_at(octets, 0), u64_at(octets, 8)}, bits);
     }
@@ -183,7 +194,7 @@ bool NetworkSet::contains(dnstap::ClientAddress address, Mapped mapped) const {
         return false;
     }
     if (open.octets.size() == sizeof(std::uint32_t)) {
-        const std::uint32_t v4 = ByteReader(open.octets).u32();
+        const std::uint32_t v4 = u32_at(open.octets);
         if (mapped == Mapped::as_ipv4) {
             return is_in(v4_unmapped_, v4);
         }

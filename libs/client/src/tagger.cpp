@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cstring>
 
 #include <openssl/crypto.h>
 
@@ -40,20 +41,34 @@ constexpr Shape client_shape = {Kind::client_v4, Kind::client_v6, 4, 7};     // 
 constexpr Shape network_shape = {Kind::network_v4, Kind::network_v6, 3, 5};  // /24, /40
 constexpr Shape client_day_shape = {Kind::client_day_v4, Kind::client_day_v6, 4, 7};
 
-AesBlock block_of(std::uint64_t fingerprint, const Shape& shape, ByteView address) {
-    AesBlock block{};
-    for (std::size_t i = 0; i < sizeof fingerprint; ++i) {
-        block[i] = static_cast<std::byte>(fingerprint >> (56 - 8 * i));
+// The same octets on every machine: the most significant one first.
+std::uint64_t big_endian(std::uint64_t value) {
+    if constexpr (std::endian::native == std::endian::little) {
+        value = __builtin_bswap64(value);
     }
-    const bool is_v4 = address.size() == v4_size;
-    block[kind_position] = static_cast<std::byte>(is_v4 ? shape.v4 : shape.v6);
-    std::copy_n(address.begin(), is_v4 ? shape.v4_octets : shape.v6_octets,
-                block.begin() + address_position);
+    return value;
+}
+
+// `shape` is a constant where it is called, and sizes are then too.
+template <const Shape& shape>
+AesBlock block_of(std::uint64_t fingerprint, ByteView address) {
+    AesBlock block{};
+    const std::uint64_t name = big_endian(fingerprint);
+    std::memcpy(block.data(), &name, sizeof name);
+    if (address.size() == v4_size) {
+        block[kind_position] = static_cast<std::byte>(shape.v4);
+        std::memcpy(block.data() + address_position, address.data(), shape.v4_octets);
+    } else {
+        block[kind_position] = static_cast<std::byte>(shape.v6);
+        std::memcpy(block.data() + address_position, address.data(), shape.v6_octets);
+    }
     return block;
 }
 
 std::uint64_t tag_of(const AesBlock& block) {
-    const std::uint64_t tag = ByteReader(block).u64();
+    std::uint64_t tag = 0;
+    std::memcpy(&tag, block.data(), sizeof tag);
+    tag = big_endian(tag);
     return tag == 0 ? 1 : tag;  // sketches do not count 0
 }
 
@@ -103,9 +118,9 @@ struct Tagger::Impl {
             const ByteView address = open_unmapped(requests[i].address).octets;
             tags[i].family = address.size() == v4_size ? Family::ipv4 : Family::ipv6;
             const std::uint64_t fingerprint = requests[i].name_fingerprint;
-            blocks[count++] = block_of(fingerprint, client_shape, address);
-            blocks[count++] = block_of(fingerprint, network_shape, address);
-            blocks[count++] = block_of(0, client_day_shape, address);
+            blocks[count++] = block_of<client_shape>(fingerprint, address);
+            blocks[count++] = block_of<network_shape>(fingerprint, address);
+            blocks[count++] = block_of<client_day_shape>(0, address);
         }
         aes.encrypt(std::span(blocks).first(count));
         std::size_t next = 0;
