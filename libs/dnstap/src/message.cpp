@@ -2,6 +2,7 @@
 
 #include <array>
 #include <limits>
+#include <type_traits>
 
 namespace tapir::dnstap {
 
@@ -81,6 +82,14 @@ public:
     }
 
     Tag tag() {
+        // Fields 1 to 15 are one octet, and all of dnstap's are among them.
+        if (at_ != end_) [[likely]] {
+            const auto octet = std::to_integer<std::uint32_t>(*at_);
+            if (octet < 0x80 && octet >= 8) [[likely]] {
+                ++at_;
+                return {octet >> 3U, static_cast<Wire>(octet & 7U)};
+            }
+        }
         const std::uint64_t value = varint();
         const std::uint64_t field = value >> 3U;
         if (field == 0 || field > field_number_max) {
@@ -194,12 +203,53 @@ bool is_walkable(ByteView bytes) {
     return !in.failed();
 }
 
-// Reads one occurrence of the inner message over what earlier ones said, as protobuf merges them.
-bool parse_inner(ByteView bytes, Message& out, bool& has_type) {
-    Walker in(bytes);
+// Where the fields of one frame go. Only Message wants them all.
+template <class Out>
+constexpr bool wants_all = std::is_same_v<Out, Message>;
+
+// What of the inner message only Message holds. False: it is none of these fields.
+bool take_more(Walker& in, Tag tag, Message& out) {
     const auto u32 = [&in] { return static_cast<std::uint32_t>(in.varint()); };
     // NOLINTBEGIN(clang-analyzer-optin.core.EnumCastOutOfRange): unknown numbers are kept as they
     // are
+    switch (tag.key()) {
+        case key(inner::socket_family, Wire::varint):
+            out.family = static_cast<SocketFamily>(u32());
+            return true;
+        case key(inner::socket_protocol, Wire::varint):
+            out.protocol = static_cast<SocketProtocol>(u32());
+            return true;
+        case key(inner::response_address, Wire::bytes):
+            out.response_address = ClientAddress(in.bytes());
+            return true;
+        case key(inner::query_port, Wire::varint):
+            out.query_port = u32();
+            return true;
+        case key(inner::response_port, Wire::varint):
+            out.response_port = u32();
+            return true;
+        case key(inner::query_time_sec, Wire::varint):
+            out.query_time_s = in.varint();
+            return true;
+        case key(inner::query_time_nsec, Wire::fixed32):
+            out.query_time_ns = in.fixed32();
+            return true;
+        case key(inner::query_message, Wire::bytes):
+            out.query_message = in.bytes();
+            return true;
+        case key(inner::query_zone, Wire::bytes):
+            out.query_zone = in.bytes();
+            return true;
+        default:
+            return false;
+    }
+    // NOLINTEND(clang-analyzer-optin.core.EnumCastOutOfRange)
+}
+
+// Reads one occurrence of the inner message over what earlier ones said, as protobuf merges them.
+template <class Out>
+bool parse_inner(ByteView bytes, Out& out, bool& has_type) {
+    Walker in(bytes);
     while (!in.is_at_end()) {
         const Tag tag = in.tag();
         if (in.failed()) {
@@ -207,38 +257,12 @@ bool parse_inner(ByteView bytes, Message& out, bool& has_type) {
         }
         switch (tag.key()) {
             case key(inner::type, Wire::varint):
-                out.type = static_cast<MessageType>(u32());
+                // NOLINTNEXTLINE(clang-analyzer-optin.core.EnumCastOutOfRange): kept as it is
+                out.type = static_cast<MessageType>(static_cast<std::uint32_t>(in.varint()));
                 has_type = true;
-                break;
-            case key(inner::socket_family, Wire::varint):
-                out.family = static_cast<SocketFamily>(u32());
-                break;
-            case key(inner::socket_protocol, Wire::varint):
-                out.protocol = static_cast<SocketProtocol>(u32());
                 break;
             case key(inner::query_address, Wire::bytes):
                 out.query_address = ClientAddress(in.bytes());
-                break;
-            case key(inner::response_address, Wire::bytes):
-                out.response_address = ClientAddress(in.bytes());
-                break;
-            case key(inner::query_port, Wire::varint):
-                out.query_port = u32();
-                break;
-            case key(inner::response_port, Wire::varint):
-                out.response_port = u32();
-                break;
-            case key(inner::query_time_sec, Wire::varint):
-                out.query_time_s = in.varint();
-                break;
-            case key(inner::query_time_nsec, Wire::fixed32):
-                out.query_time_ns = in.fixed32();
-                break;
-            case key(inner::query_message, Wire::bytes):
-                out.query_message = in.bytes();
-                break;
-            case key(inner::query_zone, Wire::bytes):
-                out.query_zone = in.bytes();
                 break;
             case key(inner::response_time_sec, Wire::varint):
                 out.response_time_s = in.varint();
@@ -255,10 +279,14 @@ bool parse_inner(ByteView bytes, Message& out, bool& has_type) {
                 }
                 break;
             default:
+                if constexpr (wants_all<Out>) {
+                    if (take_more(in, tag, out)) {
+                        break;
+                    }
+                }
                 in.skip(tag);
         }
     }
-    // NOLINTEND(clang-analyzer-optin.core.EnumCastOutOfRange)
     return !in.failed();
 }
 
@@ -273,10 +301,25 @@ std::optional<UtcTime> to_time(std::optional<std::uint64_t> seconds, std::uint32
     return UtcTime::from_ns(static_cast<std::int64_t>(*seconds) * second + ns);
 }
 
-}  // namespace
+bool take_outer(Walker& in, Tag tag, Message& out) {
+    switch (tag.key()) {
+        case key(outer::identity, Wire::bytes):
+            out.identity = in.bytes();
+            return true;
+        case key(outer::version, Wire::bytes):
+            out.version = in.bytes();
+            return true;
+        case key(outer::extra, Wire::bytes):
+            out.extra = in.bytes();
+            return true;
+        default:
+            return false;
+    }
+}
 
-Result<Message, MessageError> Message::parse(ByteView frame) {
-    Message out;
+template <class Out>
+Result<Out, MessageError> parse_frame(ByteView frame) {
+    Out out;
     bool has_outer_type = false;
     bool has_message = false;
     bool has_type = false;
@@ -287,15 +330,6 @@ Result<Message, MessageError> Message::parse(ByteView frame) {
             break;
         }
         switch (tag.key()) {
-            case key(outer::identity, Wire::bytes):
-                out.identity = in.bytes();
-                break;
-            case key(outer::version, Wire::bytes):
-                out.version = in.bytes();
-                break;
-            case key(outer::extra, Wire::bytes):
-                out.extra = in.bytes();
-                break;
             case key(outer::type, Wire::varint):
                 in.varint();
                 has_outer_type = true;
@@ -307,6 +341,11 @@ Result<Message, MessageError> Message::parse(ByteView frame) {
                 }
                 break;
             default:
+                if constexpr (wants_all<Out>) {
+                    if (take_outer(in, tag, out)) {
+                        break;
+                    }
+                }
                 in.skip(tag);
         }
     }
@@ -325,11 +364,25 @@ Result<Message, MessageError> Message::parse(ByteView frame) {
     return out;
 }
 
+}  // namespace
+
+Result<Message, MessageError> Message::parse(ByteView frame) {
+    return parse_frame<Message>(frame);
+}
+
+Result<ResponseFields, MessageError> ResponseFields::parse(ByteView frame) {
+    return parse_frame<ResponseFields>(frame);
+}
+
 std::optional<UtcTime> Message::query_time() const {
     return to_time(query_time_s, query_time_ns);
 }
 
 std::optional<UtcTime> Message::response_time() const {
+    return to_time(response_time_s, response_time_ns);
+}
+
+std::optional<UtcTime> ResponseFields::response_time() const {
     return to_time(response_time_s, response_time_ns);
 }
 

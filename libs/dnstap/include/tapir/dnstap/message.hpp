@@ -2,6 +2,7 @@
 //
 //     const auto message = Message::parse(frame);       // Result<Message, MessageError>
 //     if (message && message->type == MessageType::client_response) { ... }
+//     const auto fields = ResponseFields::parse(frame);  // only what counting needs, in less time
 //
 // Every view points into the frame, which must outlive the Message. Fields as protobuf has it:
 // absent is told from empty where it matters, the last of a repeated field counts, unknown fields
@@ -94,6 +95,20 @@ struct Message {
 
     // The time as a point in time; nothing if absent or outside what UtcTime can say.
     std::optional<UtcTime> query_time() const;
+    std::optional<UtcTime> response_time() const;
+};
+
+// What counting responses asks of a frame, and no more: for the hot path. Accepts and refuses what
+// Message does, and says the same.
+struct ResponseFields {
+    static Result<ResponseFields, MessageError> parse(ByteView frame);
+
+    MessageType type{};
+    std::uint32_t response_time_ns = 0;
+    std::optional<std::uint64_t> response_time_s;
+    ClientAddress query_address;
+    std::optional<ByteView> response_message;
+
     std::optional<UtcTime> response_time() const;
 };
 
