@@ -26,7 +26,17 @@ Fate fate_of(privacy::PendingOutcome outcome) {
     return Fate::pending_waiting;
 }
 
-privacy::RowCandidate candidate_of(const names::NameIndex& index, const Row& row) {
+// What "seen" is about: a name's text in lower case. Escapes have no letters in them.
+std::string lower_of(std::string_view name) {
+    std::string lower(name);
+    for (char& c : lower) {
+        c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    }
+    return lower;
+}
+
+privacy::RowCandidate candidate_of(const names::NameIndex& index, const RowTable& table,
+                                   const Row& row) {
     const names::Entry entry = index.entry(names::EntryId{row.index});
     privacy::RowCandidate candidate;
     candidate.entry = names::to_text(entry);
@@ -35,9 +45,7 @@ privacy::RowCandidate candidate_of(const names::NameIndex& index, const Row& row
     for (std::size_t i = 0; i < labels.size(); ++i) {
         out.labels.at(i) = std::string(labels[i]);
     }
-    const auto counter = [&row](RowCounter which) {
-        return row.counters.at(static_cast<std::size_t>(which));
-    };
+    const auto counter = [&row](RowCounter which) { return std::uint64_t{row.counter(which)}; };
     out.a_count = counter(RowCounter::a);
     out.aaaa_count = counter(RowCounter::aaaa);
     out.mx_count = counter(RowCounter::mx);
@@ -50,10 +58,10 @@ privacy::RowCandidate candidate_of(const names::NameIndex& index, const Row& row
     out.other_rcode_count = counter(RowCounter::other_rcode);
     out.edm_status_bits = entry.kind == names::EntryKind::suffix ? products::edm_status::suffix
                                                                  : products::edm_status::exact;
-    out.v4client_count = row.v4.clients.estimate();
-    out.v6client_count = row.v6.clients.estimate();
-    out.v4client_count_hll = row.v4.clients.serialise_or_null();
-    out.v6client_count_hll = row.v6.clients.serialise_or_null();
+    out.v4client_count = table.estimate(row.v4.clients);
+    out.v6client_count = table.estimate(row.v6.clients);
+    out.v4client_count_hll = table.sketch(row.v4.clients);
+    out.v6client_count_hll = table.sketch(row.v6.clients);
     candidate.v4_networks = row.v4.networks.count();
     candidate.v6_networks = row.v6.networks.count();
     return candidate;
@@ -78,8 +86,11 @@ void Collector::on_batch(BatchResult&& result) {
     fates_.add(result.fates);
     suppressed_.fates.add(result.fates);
     metrics_.add(result);
-    for (NameFound& found : result.names) {
-        offer(std::move(found), *day_->gate);
+    for (const NameFound& found : result.names) {
+        names_.prefetch(found.sighting);
+    }
+    for (const NameFound& found : result.names) {
+        offer(found, result.text_of(found), *day_->gate);
     }
 }
 
@@ -89,9 +100,9 @@ void Collector::count(Fate fate) {
     metrics_.add(fate);
 }
 
-void Collector::offer(NameFound&& found, const privacy::GateKey& key) {
+void Collector::offer(const NameFound& found, std::string_view name, const privacy::GateKey& key) {
     const bool is_compatible = settings_.gate.profile == privacy::Profile::compatible;
-    const privacy::NameCandidate candidate{.name = found.name,
+    const privacy::NameCandidate candidate{.name = name,
                                            .sighting = found.sighting,
                                            .qtype = found.qtype,
                                            .qclass = found.qclass,
@@ -102,7 +113,7 @@ void Collector::offer(NameFound&& found, const privacy::GateKey& key) {
         count(fate_of(offer.outcome));
         return;
     }
-    if (!seen_.add(found.key)) {
+    if (!seen_.add(lower_of(name))) {
         count(is_compatible ? Fate::name_seen : Fate::released_before);
         return;
     }
@@ -143,10 +154,18 @@ void Collector::on_minute_end(Minute minute, std::optional<MinuteTable>&& table)
 }
 
 void Collector::gate_minute(const products::Interval& interval, MinuteTable&& table) {
+    // Most rows have too few clients whatever their threshold is: nothing is made of them.
+    const unsigned clients_min = privacy::row_clients_min(settings_.gate.profile);
+    std::uint64_t rows_short = 0;
     std::vector<privacy::RowCandidate> candidates;
-    candidates.reserve(table.rows.rows().size());
-    for (const Row& row : table.rows.rows()) {
-        candidates.push_back(candidate_of(lists_->well_known, row));
+    for (std::size_t i = 0; i < table.rows.size(); ++i) {
+        const Row& row = table.rows[i];
+        if (table.rows.estimate(row.v4.clients) < clients_min &&
+            table.rows.estimate(row.v6.clients) < clients_min) {
+            ++rows_short;
+        } else {
+            candidates.push_back(candidate_of(lists_->well_known, table.rows, row));
+        }
     }
     auto released =
         privacy::release_histogram(settings_.gate, interval, std::move(candidates), *table.gate);
@@ -156,6 +175,7 @@ void Collector::gate_minute(const products::Interval& interval, MinuteTable&& ta
                    {{"minute", interval.start.to_string()}, {"reason", released.error().what()}});
         return;
     }
+    released->rows_few_clients += rows_short;
     for (Suppressed* counts : {&suppressed_, &totals_}) {
         counts->rows_released += released->rows_released;
         counts->rows_few_clients += released->rows_few_clients;

@@ -73,7 +73,7 @@ public:
     const Suppressed& totals() const { return totals_; }
 
 private:
-    void offer(NameFound&& found, const privacy::GateKey& key);
+    void offer(const NameFound& found, std::string_view name, const privacy::GateKey& key);
     void gate_minute(const products::Interval& interval, MinuteTable&& table);
     void cut(UtcTime time);
     void count(Fate fate);

@@ -1,57 +1,111 @@
 // Frames on their way to a worker: decoded where they lie, placed in their minutes.
+//
+//     FrameBatch batch = pool.take(frame.size());
+//     if (batch.has_room_for(frame.size())) { const ByteView copy = batch.add(frame); ... }
+//     batch.add(FrameItem{...});                       // whose views are into `copy`
+//     pool.give_back(std::move(batch));                // its memory is used again
+//
+// A FrameBatch belongs to one thread at a time; a BatchPool may be shared.
 #pragma once
 
+#include <algorithm>
+#include <cstring>
 #include <memory>
+#include <mutex>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "data_clock.hpp"
 #include "day.hpp"
+#include "tapir/base/assert.hpp"
 #include "tapir/base/bytes.hpp"
+#include "tapir/base/time.hpp"
 #include "tapir/dnstap/message.hpp"
 
 namespace tapir::edge {
 
-inline constexpr std::size_t batch_frame_count_max = 64;
-inline constexpr std::size_t batch_size_usual = 16'384;  // octets reserved
+inline constexpr std::size_t batch_frame_count_max = 512;
+inline constexpr std::size_t batch_size_usual = 98'304;  // octets reserved
+inline constexpr std::size_t batches_kept_max = 32;      // in a pool
 
+// What is looked at of one frame.
 struct FrameItem {
-    Result<dnstap::Message, dnstap::MessageError> message;
-    Minute minute = 0;
+    std::optional<dnstap::MessageError> error;  // then it has a minute and nothing else
+    bool has_response = false;
+    dnstap::MessageType type{};
+    Minute minute = 0;        // that it counts for
+    UtcTime response_minute;  // that it says; 1970 if it has no time
+    dnstap::ClientAddress client;
+    ByteView response;  // DNS in wire form
 };
 
-// Invariant: octets_ never grows beyond what was reserved, so the messages' views stay valid.
+// Invariant: octets_ stays where it is, so the items' views stay valid.
 class FrameBatch {
 public:
-    explicit FrameBatch(std::size_t capacity) {
-        octets_.reserve(std::max(capacity, batch_size_usual));
+    explicit FrameBatch(std::size_t capacity)
+        : capacity_(std::max(capacity, batch_size_usual)),
+          octets_(std::make_unique_for_overwrite<std::byte[]>(capacity_)) {
         items_.reserve(batch_frame_count_max);
     }
-    FrameBatch(FrameBatch&&) noexcept = default;
-    FrameBatch& operator=(FrameBatch&&) noexcept = default;
-    FrameBatch(const FrameBatch&) = delete;
-    FrameBatch& operator=(const FrameBatch&) = delete;
-    ~FrameBatch() = default;
 
     bool has_room_for(std::size_t size) const {
-        return items_.size() < batch_frame_count_max && octets_.capacity() - octets_.size() >= size;
+        return items_.size() < batch_frame_count_max && capacity_ - size_ >= size;
     }
     // Copies a frame in, if has_room_for(its size).
     ByteView add(ByteView frame) {
         TAPIR_ASSERT(has_room_for(frame.size()));
-        const std::size_t at = octets_.size();
-        append(octets_, frame);
-        return ByteView(octets_).subspan(at);
+        std::byte* to = octets_.get() + size_;
+        if (!frame.empty()) {
+            std::memcpy(to, frame.data(), frame.size());
+        }
+        size_ += frame.size();
+        return {to, frame.size()};
     }
-    void add(FrameItem item) { items_.push_back(item); }
+    void add(const FrameItem& item) { items_.push_back(item); }
 
     bool is_empty() const { return items_.empty(); }
+    std::size_t capacity() const { return capacity_; }
     const std::vector<FrameItem>& items() const { return items_; }
+    void clear() {
+        items_.clear();
+        size_ = 0;
+        day.reset();
+    }
 
     std::shared_ptr<const Day> day;  // whose tags are to be made
 
 private:
-    Bytes octets_;
+    std::size_t capacity_;
+    std::size_t size_ = 0;
+    std::unique_ptr<std::byte[]> octets_;
     std::vector<FrameItem> items_;
+};
+
+// Batches that have been counted, for frames to come: fresh memory would cost page faults.
+class BatchPool {
+public:
+    // An empty batch with room for a frame of `size`.
+    FrameBatch take(std::size_t size) {
+        const std::lock_guard lock(mutex_);
+        if (batches_.empty() || size > batch_size_usual) {
+            return FrameBatch(size);
+        }
+        FrameBatch batch = std::move(batches_.back());
+        batches_.pop_back();
+        return batch;
+    }
+    void give_back(FrameBatch batch) {
+        batch.clear();
+        const std::lock_guard lock(mutex_);
+        if (batches_.size() < batches_kept_max && batch.capacity() == batch_size_usual) {
+            batches_.push_back(std::move(batch));
+        }
+    }
+
+private:
+    std::mutex mutex_;
+    std::vector<FrameBatch> batches_;
 };
 
 }  // namespace tapir::edge

@@ -39,7 +39,7 @@ Pipeline::Pipeline(const PipelineSettings& settings, const std::shared_ptr<const
         return;
     }
     for (const auto& lane : lanes_) {
-        lane->thread = std::thread([&lane = *lane] {
+        lane->thread = std::thread([this, &lane = *lane] {
             while (auto order = lane.orders.pop()) {
                 obey(lane, *order);
             }
@@ -70,31 +70,53 @@ Pipeline::~Pipeline() {
     finish();
 }
 
-void Pipeline::add(ByteView frame) {
+void Pipeline::add(std::span<const ByteView> frames) {
     const std::lock_guard lock(mutex_);
+    for (const ByteView frame : frames) {
+        add_locked(frame);
+    }
+    for (std::size_t i = 0; i < timing_count; ++i) {
+        timings_.at(i).fetch_add(std::exchange(timings_since_.at(i), 0), std::memory_order_relaxed);
+    }
+}
+
+void Pipeline::add_locked(ByteView frame) {
     if (!open_batch_.has_room_for(frame.size())) {
         flush_locked();
         if (!open_batch_.has_room_for(frame.size())) {
-            open_batch_ = FrameBatch(frame.size());
+            open_batch_ = pool_.take(frame.size());
         }
     }
-    FrameItem item{.message = dnstap::Message::parse(open_batch_.add(frame)), .minute = 0};
+    auto message = dnstap::ResponseFields::parse(open_batch_.add(frame));
     Placed placed{.minute = clock_.minute(), .timing = Timing::in_time, .turned = false};
-    if (item.message && !dnstap::is_query(item.message->type)) {
+    std::optional<UtcTime> time;
+    if (message && !dnstap::is_query(message->type)) {
         const bool was_started = clock_.has_started();
-        placed = clock_.place(item.message->response_time());
-        timings_.at(static_cast<std::size_t>(placed.timing))
-            .fetch_add(1, std::memory_order_relaxed);
+        time = message->response_time();
+        placed = clock_.place(time);
+        ++timings_since_.at(static_cast<std::size_t>(placed.timing));
         if (placed.turned) {
             // What came before the turn is counted before it; this frame starts the next batch.
             flush_locked();
             turn(was_started);
-            open_batch_ = FrameBatch(frame.size());
-            item.message = dnstap::Message::parse(open_batch_.add(frame));
+            open_batch_ = pool_.take(frame.size());
+            message = dnstap::ResponseFields::parse(open_batch_.add(frame));
         }
     }
+    if (open_minutes_.empty() || *open_minutes_.rbegin() != placed.minute) {
+        open_minutes_.insert(placed.minute);
+    }
+    FrameItem item;
     item.minute = placed.minute;
-    open_minutes_.insert(item.minute);
+    if (!message) {
+        item.error = message.error();
+    } else {
+        item.type = message->type;
+        item.response_minute = time ? time->minute() : UtcTime();
+        item.client = message->query_address;
+        item.has_response = message->response_message.has_value();
+        item.response = message->response_message.value_or(ByteView());
+    }
     open_batch_.add(item);
 }
 
@@ -146,7 +168,7 @@ void Pipeline::flush_locked() {
     if (open_batch_.is_empty()) {
         return;
     }
-    FrameBatch batch = std::exchange(open_batch_, FrameBatch(0));
+    FrameBatch batch = std::exchange(open_batch_, pool_.take(0));
     batch.day = keys_.current();
     const std::size_t frames = batch.items().size();
     Lane& lane = *lanes_[next_lane_];
@@ -154,6 +176,7 @@ void Pipeline::flush_locked() {
         Order order(std::move(batch));
         if (!lane.orders.try_push(order)) {
             fates_.add(Fate::dropped_overload, frames);
+            pool_.give_back(std::move(std::get<FrameBatch>(order)));
             return;
         }
     } else {
@@ -211,9 +234,12 @@ void Pipeline::cut(UtcTime time) {
     run_here();
 }
 
-void Pipeline::obey(Lane& lane, const Order& order) {
+void Pipeline::obey(Lane& lane, Order& order) {
     std::visit(Overloaded{
-                   [&](const FrameBatch& batch) { lane.answers.push(lane.worker.count(batch)); },
+                   [&](FrameBatch& batch) {
+                       lane.answers.push(lane.worker.count(batch));
+                       pool_.give_back(std::move(batch));
+                   },
                    [&](const Close& close) { lane.answers.push(lane.worker.take(close.minute)); },
                    [&](const Adopt& adopt) { lane.worker.adopt(adopt.minute); },
                },

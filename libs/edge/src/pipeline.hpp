@@ -1,7 +1,7 @@
 // From frames to what was counted: one dispatcher, some workers, one collector.
 //
 //     Pipeline pipeline(settings, lists, keys, DataClock(), consumer);
-//     for (frame : frames) { pipeline.add(frame); }
+//     pipeline.add(frames);               // as many as are there: each call takes the lock once
 //     pipeline.finish();                  // everything has reached the consumer
 //
 //        add ─► dispatcher: minute ─► queue ─► worker: decode, look up, count ─┐
@@ -19,6 +19,7 @@
 #include <mutex>
 #include <optional>
 #include <set>
+#include <span>
 #include <thread>
 #include <variant>
 #include <vector>
@@ -32,7 +33,7 @@
 namespace tapir::edge {
 
 inline constexpr std::size_t worker_count_max = 64;
-inline constexpr std::size_t batch_queue_max = 512;  // batches waiting for one worker
+inline constexpr std::size_t batch_queue_max = 128;  // batches waiting for one worker
 
 // Who takes what was counted. Called in order, from the collector's thread; without workers from
 // the caller's, inside the call that caused it.
@@ -62,8 +63,9 @@ public:
     Pipeline& operator=(const Pipeline&) = delete;
     ~Pipeline();
 
-    // Copies the frame.
-    void add(ByteView frame);
+    // Copies the frames.
+    void add(std::span<const ByteView> frames);
+    void add(ByteView frame) { add(std::span(&frame, 1)); }
     // Frames that never came here as octets: oversized, truncated.
     void add_unread(Fate fate, std::uint64_t count);
     // Sends what waits for a full batch: when there is nothing more to read at once.
@@ -115,10 +117,11 @@ private:
     };
     using Step = std::variant<FromLane, Begin, Close, Cut>;
 
+    void add_locked(ByteView frame);
     void turn(bool was_started);
     void flush_locked();
     void close_locked(Minute minute);
-    static void obey(Lane& lane, const Order& order);
+    void obey(Lane& lane, Order& order);
     void take(const Step& step);
     void collect_minute(Minute minute);
     void run_here();
@@ -129,11 +132,13 @@ private:
     std::mutex mutex_;  // the dispatcher's: all until lanes_
     DataClock clock_;
     DayKeys keys_;
+    BatchPool pool_;
     FrameBatch open_batch_{0};
     std::set<Minute> open_minutes_;
     std::size_t next_lane_ = 0;
     bool finished_ = false;
     FateCounts fates_;
+    std::array<std::uint64_t, timing_count> timings_since_{};  // not in timings_ yet
     std::array<std::atomic<std::uint64_t>, timing_count> timings_{};
 
     std::vector<std::unique_ptr<Lane>> lanes_;

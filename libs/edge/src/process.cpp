@@ -1,5 +1,7 @@
 #include "tapir/edge/process.hpp"
 
+#include <array>
+#include <span>
 #include <utility>
 
 #include <fmt/format.h>
@@ -15,6 +17,8 @@
 
 namespace tapir::edge {
 namespace {
+
+constexpr std::size_t frames_abreast = 64;
 
 // Writes what leaves to disk. The first error is kept, for the end.
 class TwinSink final : public BatchSink {
@@ -101,10 +105,17 @@ Result<CaptureReport> read_capture(const std::string& path, world::Files& files,
     dnstap::FstrmReader reader(file->bytes());
     CaptureReport report;
     report.file = path.substr(path.rfind('/') + 1);
+    std::array<ByteView, frames_abreast> some;
+    std::size_t count = 0;
     while (const auto frame = reader.next()) {
-        pipeline.add(*frame);
+        some.at(count++) = *frame;
+        if (count == some.size()) {
+            pipeline.add(some);
+            count = 0;
+        }
         ++report.frames;
     }
+    pipeline.add(std::span(some).first(count));
     report.oversized = reader.frames_oversized();
     report.state = dnstap::to_string(reader.state());
     pipeline.add_unread(Fate::frame_oversized, report.oversized);

@@ -50,74 +50,92 @@ std::size_t type_slot(dnstap::MessageType type) {
 Worker::Worker(const WorkerSettings& settings, std::shared_ptr<const Lists> lists)
     : settings_(settings),
       lists_(std::move(lists)),
-      slots_(batch_frame_count_max),
-      requests_(batch_frame_count_max),
-      tags_(batch_frame_count_max) {}
+      slots_(slots_max),
+      matches_(slots_max),
+      requests_(slots_max),
+      tags_(slots_max) {
+    for (const Slot& slot : slots_) {
+        names_.push_back(&slot.folded);
+    }
+}
 
 BatchResult Worker::count(const FrameBatch& batch) {
     BatchResult result;
     result.day = batch.day;
-    slots_used_ = 0;
-    for (const FrameItem& item : batch.items()) {
-        Slot& slot = slots_[slots_used_];
-        if (const auto fate = decode(item, slot, result)) {
-            result.fates.add(*fate);
-            continue;
-        }
-        lists_->well_known.prefetch(slot.folded);
-        ++slots_used_;
-    }
-    for (std::size_t i = 0; i < slots_used_; ++i) {
-        lists_->well_known.prefetch_entry(slots_[i].folded);
-    }
-    for (std::size_t i = 0; i < slots_used_; ++i) {
-        slots_[i].match = lists_->well_known.find(slots_[i].folded);
-    }
-    if (!settings_.is_compatible()) {
-        tag_slots(tagger_of(batch.day), *batch.day->gate);
-    }
-    for (std::size_t i = 0; i < slots_used_; ++i) {
-        Slot& slot = slots_[i];
-        const auto fate = slot.match
-                              ? std::optional(count_row(
-                                    slot, static_cast<std::uint32_t>(slot.match->id), *batch.day))
-                              : find_name(slot, result);
-        if (fate) {
-            result.fates.add(*fate);
-        }
+    std::span<const FrameItem> rest(batch.items());
+    while (!rest.empty()) {
+        const std::size_t some = std::min(rest.size(), slots_max);
+        count_some(rest.first(some), batch.day, result);
+        rest = rest.subspan(some);
     }
     return result;
 }
 
-std::optional<Fate> Worker::decode(const FrameItem& item, Slot& slot, BatchResult& result) const {
-    if (!item.message) {
-        return fate_of(item.message.error());
+void Worker::count_some(std::span<const FrameItem> items, const std::shared_ptr<const Day>& day,
+                        BatchResult& result) {
+    slots_used_ = 0;
+    reached(WorkerStage::start);
+    for (const FrameItem& item : items) {
+        if (const auto fate = decode(item, slots_[slots_used_], result)) {
+            result.fates.add(*fate);
+        } else {
+            ++slots_used_;
+        }
     }
-    const dnstap::Message& message = *item.message;
-    ++result.types.at(type_slot(message.type));
-    if (dnstap::is_query(message.type)) {
+    reached(WorkerStage::decoded);
+    look_up_slots();
+    reached(WorkerStage::looked_up);
+    if (!settings_.is_compatible()) {
+        tag_slots(tagger_of(day), *day->gate, result);
+    }
+    reached(WorkerStage::tagged);
+    find_rows(*day);
+    for (std::size_t i = 0; i < slots_used_; ++i) {
+        Slot& slot = slots_[i];
+        const auto fate = slot.match ? std::optional(count_row(slot)) : find_name(slot, result);
+        if (fate) {
+            result.fates.add(*fate);
+        }
+    }
+    reached(WorkerStage::counted);
+}
+
+void Worker::look_up_slots() {
+    lists_->well_known.find_all(std::span(names_).first(slots_used_),
+                                std::span(matches_).first(slots_used_));
+    for (std::size_t i = 0; i < slots_used_; ++i) {
+        slots_[i].match = matches_[i];
+    }
+}
+
+std::optional<Fate> Worker::decode(const FrameItem& item, Slot& slot, BatchResult& result) const {
+    if (item.error) {
+        return fate_of(*item.error);
+    }
+    ++result.types.at(type_slot(item.type));
+    if (dnstap::is_query(item.type)) {
         return Fate::query;
     }
-    if (!settings_.is_compatible() && message.type != dnstap::MessageType::client_response) {
+    if (!settings_.is_compatible() && item.type != dnstap::MessageType::client_response) {
         return Fate::other_response;
     }
     if (!lists_->ignored_clients.is_empty()) {
-        const client::AddressForm form = client::form_of(message.query_address);
+        const client::AddressForm form = client::form_of(item.client);
         if (form == client::AddressForm::absent || form == client::AddressForm::malformed) {
             return Fate::client_unusable;
         }
         const client::Mapped mapped =
             settings_.is_compatible() ? client::Mapped::as_ipv6 : client::Mapped::as_ipv4;
-        if (lists_->ignored_clients.contains(message.query_address, mapped)) {
+        if (lists_->ignored_clients.contains(item.client, mapped)) {
             return Fate::client_ignored;
         }
     }
-    if (!message.response_message) {
+    if (!item.has_response) {
         return Fate::dns_missing;
     }
     const dns::Depth depth =
         settings_.is_compatible() ? dns::Depth::compatible : dns::Depth::standard;
-    const auto parsed = dns::Message::parse(*message.response_message, depth, slot.buffer);
+    const auto parsed = dns::Message::parse(item.response, depth, slot.buffer);
     if (!parsed) {
         ++result.dns_errors.at(static_cast<std::size_t>(parsed.error()));
         return Fate::dns_malformed;
@@ -170,10 +188,16 @@ Result<std::size_t, privacy::NeverReleased> Worker::form_of(const dns::FoldedNam
     return fail(privacy::NeverReleased::unlisted_suffix);
 }
 
-void Worker::tag_slots(client::Tagger& tagger, const privacy::GateKey& gate) {
+void Worker::write_text(Slot& slot, const dns::NameText& text, BatchResult& result) {
+    slot.text_start = static_cast<std::uint32_t>(result.text.size());
+    slot.text_size = static_cast<std::uint16_t>(text.view().size());
+    result.text += text.view();
+}
+
+void Worker::tag_slots(client::Tagger& tagger, const privacy::GateKey& gate, BatchResult& result) {
     for (std::size_t i = 0; i < slots_used_; ++i) {
         Slot& slot = slots_[i];
-        slot.form_labels = 0;
+        slot.withheld.reset();
         // Tags are made under the day's key, so what stands for the name here only has to be its
         // own: the entry's number will do.
         std::uint64_t name = slot.match ? static_cast<std::uint64_t>(slot.match->id) : 0;
@@ -182,13 +206,13 @@ void Worker::tag_slots(client::Tagger& tagger, const privacy::GateKey& gate) {
             if (!form) {
                 slot.withheld = fate_of(form.error());
             } else {
-                slot.form_labels = *form;
                 const dns::NameText text(slot.folded.suffix(*form), dns::Case::lower);
+                write_text(slot, text, result);
                 slot.form_fingerprint = gate.fingerprint(text.view());
                 name = static_cast<std::uint64_t>(slot.form_fingerprint);
             }
         }
-        requests_[i] = {.name_fingerprint = name, .address = slot.item->message->query_address};
+        requests_[i] = {.name_fingerprint = name, .address = slot.item->client};
     }
     tagger.tag(std::span(requests_).first(slots_used_), std::span(tags_).first(slots_used_));
     for (std::size_t i = 0; i < slots_used_; ++i) {
@@ -196,40 +220,61 @@ void Worker::tag_slots(client::Tagger& tagger, const privacy::GateKey& gate) {
     }
 }
 
-Fate Worker::count_row(const Slot& slot, std::uint32_t entry, const Day& day) {
-    const client::Tags& tags = slot.tags;
-    if (!settings_.is_compatible() && tags.fate == client::TagFate::outside) {
+void Worker::find_rows(const Day& day) {
+    for (std::size_t i = 0; i < slots_used_; ++i) {
+        Slot& slot = slots_[i];
+        const bool counts =
+            slot.match && (settings_.is_compatible() || slot.tags.fate != client::TagFate::outside);
+        slot.table = counts ? &table_of(slot.item->minute, day).rows : nullptr;
+        if (counts) {
+            slot.table->prefetch(static_cast<std::uint32_t>(slot.match->id));
+        }
+    }
+    for (std::size_t i = 0; i < slots_used_; ++i) {
+        Slot& slot = slots_[i];
+        if (slot.table != nullptr) {
+            slot.row = &slot.table->row(static_cast<std::uint32_t>(slot.match->id));
+        }
+    }
+    for (std::size_t i = 0; i < slots_used_; ++i) {
+        if (slots_[i].table != nullptr) {
+            RowTable::prefetch_clients(slots_[i].row->v4);
+            RowTable::prefetch_clients(slots_[i].row->v6);
+        }
+    }
+}
+
+Fate Worker::count_row(const Slot& slot) const {
+    if (slot.table == nullptr) {
         return Fate::client_outside;
     }
-    Row& row = table_of(slot.item->minute, day).rows.row(entry);
+    Row& row = *slot.row;
     row.count(static_cast<unsigned>(slot.dns.rcode),
               static_cast<unsigned>(slot.dns.question.qclass),
               static_cast<unsigned>(slot.dns.question.qtype));
     if (settings_.is_compatible()) {
-        const dnstap::ClientAddress address = slot.item->message->query_address;
+        const dnstap::ClientAddress address = slot.item->client;
         const auto family = client::family_of(address);
         const auto hash = client::murmur_of(address);
         if (family && hash) {
-            (*family == client::Family::ipv4 ? row.v4 : row.v6).clients.add(*hash);
+            slot.table->add(*family == client::Family::ipv4 ? row.v4 : row.v6, *hash, 0);
         }
-    } else if (tags.fate == client::TagFate::counted) {
-        FamilyCount& count = tags.family == client::Family::ipv4 ? row.v4 : row.v6;
-        count.clients.add(static_cast<std::uint64_t>(tags.client));
-        count.networks.add(static_cast<std::uint64_t>(tags.network));
+    } else if (slot.tags.fate == client::TagFate::counted) {
+        slot.table->add(slot.tags.family == client::Family::ipv4 ? row.v4 : row.v6,
+                        static_cast<std::uint64_t>(slot.tags.client),
+                        static_cast<std::uint64_t>(slot.tags.network));
     }
     return Fate::well_known;
 }
 
-std::optional<Fate> Worker::find_name(const Slot& slot, BatchResult& result) const {
+std::optional<Fate> Worker::find_name(Slot& slot, BatchResult& result) const {
     const dns::Question& question = slot.dns.question;
     NameFound found;
     if (settings_.is_compatible()) {
-        found.name = dns::to_text(question.name);
-        found.key = dns::to_text(question.name, dns::Case::lower);
-        const auto time = slot.item->message->response_time();
-        found.minute = time ? time->minute() : UtcTime();
+        write_text(slot, dns::NameText(question.name), result);
+        found.minute = slot.item->response_minute;
     } else {
-        if (slot.form_labels == 0) {
+        if (slot.withheld) {
             return slot.withheld;
         }
         if (question.qclass != dns::RrClass::in) {
@@ -239,8 +284,6 @@ std::optional<Fate> Worker::find_name(const Slot& slot, BatchResult& result) con
             return slot.tags.fate == client::TagFate::outside ? Fate::client_outside
                                                               : Fate::client_absent;
         }
-        found.name = dns::to_text(slot.folded.suffix(slot.form_labels), dns::Case::lower);
-        found.key = found.name;
         found.sighting = {.name = slot.form_fingerprint,
                           .family = slot.tags.family == client::Family::ipv4
                                         ? privacy::Family::ipv4
@@ -250,25 +293,33 @@ std::optional<Fate> Worker::find_name(const Slot& slot, BatchResult& result) con
                           .client_day = static_cast<std::uint64_t>(slot.tags.client_day)};
         found.minute = start_of(slot.item->minute);
     }
+    found.text_start = slot.text_start;
+    found.text_size = slot.text_size;
     found.qtype = static_cast<std::uint16_t>(question.qtype);
     found.qclass = static_cast<std::uint16_t>(question.qclass);
     found.flags = slot.dns.flags;
-    result.names.push_back(std::move(found));
+    result.names.push_back(found);
     return std::nullopt;
 }
 
 MinuteTable& Worker::table_of(Minute minute, const Day& day) {
-    const auto found = tables_.find(minute);
-    if (found != tables_.end()) {
-        return found->second;
+    if (table_ != nullptr && table_->minute == minute) {
+        return *table_;
     }
-    return tables_
-        .emplace(minute,
-                 MinuteTable{.minute = minute, .gate = day.gate, .rows = RowTable(settings_.hll)})
-        .first->second;
+    auto found = tables_.find(minute);
+    if (found == tables_.end()) {
+        found = tables_
+                    .emplace(minute, MinuteTable{.minute = minute,
+                                                 .gate = day.gate,
+                                                 .rows = RowTable(settings_.hll, rows_)})
+                    .first;
+    }
+    table_ = &found->second;
+    return *table_;
 }
 
 std::optional<MinuteTable> Worker::take(Minute minute) {
+    table_ = nullptr;
     auto node = tables_.extract(minute);
     if (node.empty()) {
         return std::nullopt;

@@ -11,7 +11,9 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "fate.hpp"
@@ -25,22 +27,40 @@
 
 namespace tapir::edge {
 
+// What a worker does with some frames, one after the other.
+enum class WorkerStage : std::uint8_t {
+    start,
+    decoded,    // DNS parsed, name folded and hashed, ignored ones left out
+    looked_up,  // in the well-known list
+    tagged,     // clients; under `compatible` nothing
+    counted,    // in rows, and names found
+};
+inline constexpr std::size_t worker_stage_count = 5;
+
+// Told when a stage is over: for measuring. Called in the worker's thread.
+class StageWatch {
+public:
+    virtual ~StageWatch() = default;
+    virtual void reached(WorkerStage stage) = 0;
+};
+
 struct WorkerSettings {
     privacy::Profile profile = privacy::Profile::standard;
     sketch::HllSettings hll;
+    StageWatch* watch = nullptr;
 
     bool is_compatible() const { return profile == privacy::Profile::compatible; }
 };
 
 // A name that is not on the list, in the form in which it would leave.
 struct NameFound {
-    std::string name;
-    std::string key;  // lower case: what "seen" is about
-    privacy::Sighting sighting;
+    std::uint32_t text_start = 0;  // in BatchResult::text
+    std::uint16_t text_size = 0;
     std::uint16_t qtype = 0;
     std::uint16_t qclass = 0;
     std::uint16_t flags = 0;
     UtcTime minute;  // of the response; 1970 if the frame has no time
+    privacy::Sighting sighting;
 };
 
 struct BatchResult {
@@ -48,6 +68,10 @@ struct BatchResult {
     std::array<std::uint64_t, dns::message_error_count> dns_errors{};
     std::array<std::uint64_t, dnstap::message_type_max + 1> types{};  // 0: numbers not listed
     std::vector<NameFound> names;                                     // in the order of frames
+    std::string text;                                                 // of the names
+    std::string_view text_of(const NameFound& name) const {
+        return std::string_view(text).substr(name.text_start, name.text_size);
+    }
     std::shared_ptr<const Day> day;
 };
 
@@ -75,8 +99,11 @@ private:
         dns::Message dns;
         const FrameItem* item = nullptr;
         std::optional<names::Match> match;
-        std::size_t form_labels = 0;   // of a name that may be released
-        std::optional<Fate> withheld;  // if it may not
+        RowTable* table = nullptr;  // where it counts, if it is listed and counts
+        Row* row = nullptr;
+        std::optional<Fate> withheld;  // a name that may not be released
+        std::uint32_t text_start = 0;  // of one that may, in the result
+        std::uint16_t text_size = 0;
         privacy::Fingerprint form_fingerprint{};
         client::Tags tags;
     };
@@ -88,18 +115,36 @@ private:
     client::Tagger& tagger_of(const std::shared_ptr<const Day>& day);
     // How many labels of a name may leave.
     Result<std::size_t, privacy::NeverReleased> form_of(const dns::FoldedName& name) const;
-    void tag_slots(client::Tagger& tagger, const privacy::GateKey& gate);
-    Fate count_row(const Slot& slot, std::uint32_t entry, const Day& day);
-    std::optional<Fate> find_name(const Slot& slot, BatchResult& result) const;
+    // At most slots_max frames, all through one stage before the next one begins, so that each
+    // access to memory is asked for before it is needed.
+    void count_some(std::span<const FrameItem> items, const std::shared_ptr<const Day>& day,
+                    BatchResult& result);
+    void reached(WorkerStage stage) const {
+        if (settings_.watch != nullptr) {
+            settings_.watch->reached(stage);
+        }
+    }
+    void look_up_slots();
+    void tag_slots(client::Tagger& tagger, const privacy::GateKey& gate, BatchResult& result);
+    void find_rows(const Day& day);
+    Fate count_row(const Slot& slot) const;
+    std::optional<Fate> find_name(Slot& slot, BatchResult& result) const;
+    static void write_text(Slot& slot, const dns::NameText& text, BatchResult& result);
     MinuteTable& table_of(Minute minute, const Day& day);
+
+    static constexpr std::size_t slots_max = 64;
 
     WorkerSettings settings_;
     std::shared_ptr<const Lists> lists_;
+    std::shared_ptr<RowPool> rows_ = std::make_shared<RowPool>();
     std::map<Minute, MinuteTable> tables_;
+    MinuteTable* table_ = nullptr;    // of tables_, the one used last
     std::shared_ptr<const Day> day_;  // whose Tagger it is
     std::optional<client::Tagger> tagger_;
     std::vector<Slot> slots_;
     std::size_t slots_used_ = 0;
+    std::vector<const dns::FoldedName*> names_;  // of the slots
+    std::vector<std::optional<names::Match>> matches_;
     std::vector<client::TagRequest> requests_;
     std::vector<client::Tags> tags_;
 };

@@ -7,6 +7,9 @@
 #include <utility>
 
 #include <fmt/format.h>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 #include "tapir/base/assert.hpp"
 
@@ -30,6 +33,7 @@ constexpr std::size_t bucket_slots = 8;
 constexpr std::size_t bucket_fill = 6;    // entries for each bucket, on average
 constexpr std::size_t block_entries = 4;  // with their names about two cache lines
 constexpr std::size_t build_lookahead = 16;
+constexpr std::size_t names_abreast = 64;  // of find_all
 constexpr std::size_t names_size_max = UINT32_MAX - dns::name_size_max;
 constexpr std::uint64_t digest_seed = 1;
 
@@ -130,6 +134,31 @@ Result<FileHeader> read_header(ByteView octets) {
     return header;
 }
 
+// Bit i: slot i of a bucket has this tag.
+unsigned slots_with(const std::byte* bucket, std::uint32_t tag) {
+#if defined(__SSE2__)
+    const auto two = [bucket](std::size_t i) {
+        return _mm_castsi128_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(bucket + 16 * i)));
+    };
+    // Of each two slots the upper halves: the tags.
+    const auto tags = [&two](std::size_t i) {
+        return _mm_castps_si128(_mm_shuffle_ps(two(i), two(i + 1), _MM_SHUFFLE(3, 1, 3, 1)));
+    };
+    const __m128i wanted = _mm_set1_epi32(static_cast<int>(tag));
+    const __m128i low = _mm_cmpeq_epi32(tags(0), wanted);
+    const __m128i high = _mm_cmpeq_epi32(tags(2), wanted);
+    return static_cast<unsigned>(_mm_movemask_ps(_mm_castsi128_ps(low))) |
+           static_cast<unsigned>(_mm_movemask_ps(_mm_castsi128_ps(high))) << 4U;
+#else
+    unsigned found = 0;
+    for (std::size_t i = 0; i < bucket_slots; ++i) {
+        const bool is_same = load_u32(bucket + 8 * i + 4) == tag;
+        found |= static_cast<unsigned>(is_same) << i;
+    }
+    return found;
+#endif
+}
+
 bool is_stored_as(ByteView stored, dns::NameView folded) {
     return stored.size() == folded.wire_size() &&
            std::memcmp(stored.data(), folded.wire().data(), stored.size()) == 0;
@@ -187,13 +216,10 @@ std::optional<EntryId> NameIndex::probe(std::uint64_t fingerprint, dns::NameView
     std::size_t bucket = bucket_for(fingerprint, bucket_count_);
     for (std::size_t visited = 0; visited < bucket_count_; ++visited) {
         const std::byte* at = buckets_ + bucket * bucket_size;
-        for (std::size_t i = 0; i < bucket_slots; ++i) {
-            const std::uint64_t slot = load_u64(at + 8 * i);
-            if (static_cast<std::uint32_t>(slot >> 32U) == wanted) {
-                const auto id = static_cast<std::uint32_t>(slot);
-                if (id < entry_count_ && is_stored_as(stored(id), name)) {
-                    return EntryId{id};
-                }
+        for (unsigned found = slots_with(at, wanted); found != 0; found &= found - 1) {
+            const auto id = load_u32(at + 8 * static_cast<std::size_t>(std::countr_zero(found)));
+            if (id < entry_count_ && is_stored_as(stored(id), name)) {
+                return EntryId{id};
             }
         }
         if (load_u64(at + 8 * (bucket_slots - 1)) == 0) {
@@ -215,34 +241,83 @@ void NameIndex::prefetch(const dns::FoldedName& name) const {
     }
 }
 
-bool NameIndex::prefetch_candidate(std::uint64_t fingerprint, EntryKind kind) const {
-    // The first slot with the right tag is nearly always the one that find() will compare.
+// Looks for a slot with the right tag where the entry would be. The names are not compared yet.
+bool NameIndex::offer(std::uint64_t fingerprint, EntryKind kind, Candidate& candidate) const {
     const std::uint32_t wanted = tag_of(fingerprint, kind);
-    const std::byte* at = buckets_ + bucket_for(fingerprint, bucket_count_) * bucket_size;
-    for (std::size_t i = 0; i < bucket_slots; ++i) {
-        const std::uint64_t slot = load_u64(at + 8 * i);
-        const auto id = static_cast<std::uint32_t>(slot);
-        if (static_cast<std::uint32_t>(slot >> 32U) == wanted && id < entry_count_) {
-            const std::size_t offset = load_u32(blocks_ + id / block_entries * 4);
-            if (offset < names_.size()) {
-                __builtin_prefetch(names_.data() + offset);
-                __builtin_prefetch(names_.data() + std::min(offset + 64, names_.size() - 1));
-            }
+    std::size_t bucket = bucket_for(fingerprint, bucket_count_);
+    for (std::size_t visited = 0; visited < bucket_count_; ++visited) {
+        const std::byte* at = buckets_ + bucket * bucket_size;
+        if (const unsigned found = slots_with(at, wanted); found != 0) {
+            candidate.id = load_u32(at + 8 * static_cast<std::size_t>(std::countr_zero(found)));
+            candidate.kind = kind;
+            candidate.is_some = true;
             return true;
         }
+        if (load_u64(at + 8 * (bucket_slots - 1)) == 0) {
+            return false;  // this one had room
+        }
+        bucket = bucket + 1 == bucket_count_ ? 0 : bucket + 1;
     }
     return false;
 }
 
-void NameIndex::prefetch_entry(const dns::FoldedName& name) const {
-    if (prefetch_candidate(name.fingerprint(), EntryKind::exact)) {
-        return;
+NameIndex::Candidate NameIndex::candidate_of(const dns::FoldedName& name) const {
+    Candidate candidate;
+    candidate.label_count = static_cast<std::uint8_t>(name.label_count());
+    if (offer(name.fingerprint(), EntryKind::exact, candidate)) {
+        return candidate;
     }
     for (std::size_t labels = name.label_count(); labels-- > 1;) {
+        candidate.label_count = static_cast<std::uint8_t>(labels);
         if ((suffix_label_counts_ & label_count_bit(labels)) != 0 &&
-            prefetch_candidate(name.fingerprint(labels), EntryKind::suffix)) {
-            return;
+            offer(name.fingerprint(labels), EntryKind::suffix, candidate)) {
+            break;
         }
+    }
+    return candidate;
+}
+
+void NameIndex::find_some(std::span<const dns::FoldedName* const> names,
+                          std::span<std::optional<Match>> matches) const {
+    std::array<Candidate, names_abreast> candidates;
+    for (const dns::FoldedName* name : names) {
+        prefetch(*name);
+    }
+    for (std::size_t i = 0; i < names.size(); ++i) {
+        candidates[i] = candidate_of(*names[i]);
+        if (candidates[i].is_some) {
+            __builtin_prefetch(blocks_ + candidates[i].id / block_entries * 4);
+        }
+    }
+    for (std::size_t i = 0; i < names.size(); ++i) {
+        if (!candidates[i].is_some || candidates[i].id >= entry_count_) {
+            continue;
+        }
+        const std::size_t offset = load_u32(blocks_ + candidates[i].id / block_entries * 4);
+        if (offset < names_.size()) {
+            __builtin_prefetch(names_.data() + offset);
+            __builtin_prefetch(names_.data() + std::min(offset + 64, names_.size() - 1));
+        }
+    }
+    for (std::size_t i = 0; i < names.size(); ++i) {
+        const Candidate& candidate = candidates[i];
+        if (!candidate.is_some) {
+            matches[i] = std::nullopt;
+        } else if (candidate.id < entry_count_ &&
+                   is_stored_as(stored(candidate.id), names[i]->suffix(candidate.label_count))) {
+            matches[i] = Match{EntryId{candidate.id}, candidate.kind};
+        } else {
+            matches[i] = find(*names[i]);  // another name with the same tag
+        }
+    }
+}
+
+void NameIndex::find_all(std::span<const dns::FoldedName* const> names,
+                         std::span<std::optional<Match>> matches) const {
+    TAPIR_ASSERT(names.size() == matches.size());
+    for (std::size_t i = 0; i < names.size(); i += names_abreast) {
+        const std::size_t count = std::min(names_abreast, names.size() - i);
+        find_some(names.subspan(i, count), matches.subspan(i, count));
     }
 }
 

@@ -120,18 +120,19 @@ void index_find(benchmark::State& state) {
     map();
     const auto& asked = input().asked;
     std::vector<dns::FoldedName> folded(batch_size);
+    std::vector<const dns::FoldedName*> names;
+    for (const auto& name : folded) {
+        names.push_back(&name);
+    }
+    std::vector<std::optional<Match>> matches(batch_size);
     std::size_t at = 0;
     std::uint64_t sum = 0;
     for ([[maybe_unused]] auto _ : state) {
         for (std::size_t i = 0; i < batch_size; ++i) {
             folded[i].assign(asked[at + i]);
-            index().prefetch(folded[i]);
         }
-        for (const auto& name : folded) {
-            index().prefetch_entry(name);
-        }
-        for (const auto& name : folded) {
-            const auto found = index().find(name);
+        index().find_all(names, matches);
+        for (const auto& found : matches) {
             sum += found ? static_cast<std::uint32_t>(found->id) : 1;
         }
         at = (at + batch_size) % asked_count;

@@ -53,9 +53,10 @@ void use(const NameIndex& index, ByteView octets) {
         const Entry entry = index.entry(EntryId{id});
         static_cast<void>(RowLabels(entry).size());
         const dns::FoldedName name(entry.name);
-        index.prefetch(name);
-        index.prefetch_entry(name);
-        static_cast<void>(index.find(name));
+        const dns::FoldedName* const pointer = &name;
+        std::optional<Match> match;
+        index.find_all(std::span(&pointer, 1), std::span(&match, 1));
+        TAPIR_ASSERT(match == index.find(name));
     }
     if (const auto name = dns::NameView::parse(octets)) {
         static_cast<void>(index.find(dns::FoldedName(*name)));

@@ -35,15 +35,43 @@ NameIndex index_of(const std::vector<std::string>& entries) {
 // The text of the entry that `name` falls under; "" for none.
 std::string match(const NameIndex& index, std::string_view name) {
     const dns::FoldedName at = folded(name);
-    index.prefetch(at);
-    index.prefetch_entry(at);
     const auto found = index.find(at);
+    const dns::FoldedName* const pointer = &at;
+    std::optional<Match> among;
+    index.find_all(std::span(&pointer, 1), std::span(&among, 1));
+    EXPECT_TRUE(among == found) << name;
     if (!found) {
         return "";
     }
     const Entry entry = index.entry(found->id);
     EXPECT_EQ(entry.kind, found->kind);
     return to_text(entry);
+}
+
+// So many entries that buckets overflow, so many names that they come in several parts, and the
+// matches of an earlier call in the way.
+TEST(NameIndex, FindsManyAtOnceAsItFindsEach) {
+    std::vector<std::string> entries;
+    for (int i = 0; i < 3000; ++i) {
+        entries.push_back((i % 3 == 0 ? ".n" : "n") + std::to_string(i) + ".example.net");
+    }
+    const NameIndex index = index_of(entries);
+    std::vector<dns::FoldedName> names;
+    for (int i = 0; i < 4000; ++i) {
+        names.push_back(folded((i % 2 == 0 ? "www.n" : "n") + std::to_string(i) + ".example.net"));
+    }
+    std::vector<const dns::FoldedName*> pointers;
+    for (const dns::FoldedName& name : names) {
+        pointers.push_back(&name);
+    }
+    std::vector<std::optional<Match>> matches(names.size(), Match{});
+    index.find_all(pointers, matches);
+    std::size_t found = 0;
+    for (std::size_t i = 0; i < names.size(); ++i) {
+        EXPECT_TRUE(matches[i] == index.find(names[i])) << i;
+        found += matches[i] ? 1 : 0;
+    }
+    EXPECT_EQ(found, 500U + 1000U) << "suffix entries by the even, exact ones by the odd";
 }
 
 TEST(NameIndex, MatchesAsTheExistingMinimiserDoes) {

@@ -114,9 +114,9 @@ void NameGate::turn(UtcTime time) {
 NameGate::Offer NameGate::offer(const NameCandidate& candidate, const GateKey& key) {
     Offer offer;
     if (rule_.threshold.applies()) {
-        const unsigned threshold =
-            draw_threshold(rule_.threshold, key.draw(Product::new_qname, candidate.name));
-        offer.outcome = pending_.count(candidate.sighting, threshold);
+        offer.outcome = pending_.count(candidate.sighting, rule_.threshold.min, [&] {
+            return draw_threshold(rule_.threshold, key.draw(Product::new_qname, candidate.name));
+        });
         if (offer.outcome != PendingOutcome::reached) {
             return offer;
         }
@@ -162,6 +162,11 @@ Result<ReleasedEvents> release_events(Profile profile,
         rest = rest.subspan(count);
     }
     return out;
+}
+
+unsigned row_clients_min(Profile profile) {
+    const Rule& rule = rule_for(Product::histogram, profile);
+    return rule.threshold.applies() ? rule.threshold.min : 0;
 }
 
 Result<ReleasedHistogram> release_histogram(const GateSettings& settings,

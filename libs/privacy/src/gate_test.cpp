@@ -175,6 +175,29 @@ TEST(Histogram, DropsRowsShortOfTheirThresholdAndCountsThem) {
               "dns_histogram-1970-01-01T00-10-00Z_1970-01-01T00-11-00Z.parquet");
 }
 
+// What the edge leaves out before the gate is what the gate would have dropped and counted alike.
+TEST(Histogram, NeverReleasesBelowTheFewestClientsAndSometimesAtThem) {
+    const GateKey key = key_of();
+    for (const Profile profile : {Profile::standard, Profile::strict}) {
+        const unsigned fewest = row_clients_min(profile);
+        const auto many_rows = [fewest](std::uint64_t clients) {
+            std::vector<RowCandidate> all;
+            for (int i = 0; i < 2000; ++i) {
+                all.push_back(rows(clients, fewest - 1, 3).front());
+                all.back().entry = std::to_string(i) + ".se.";
+            }
+            return all;
+        };
+        const GateSettings settings{.profile = profile, .single_site = false, .pending = {}};
+        const auto none = release_histogram(settings, minute, many_rows(fewest - 1), key);
+        EXPECT_EQ(none->rows_released, 0U);
+        EXPECT_EQ(none->rows_few_clients, 2000U);
+        const auto some = release_histogram(settings, minute, many_rows(fewest), key);
+        EXPECT_GT(some->rows_released, 0U) << "the bound is no lower than it must be";
+    }
+    EXPECT_EQ(row_clients_min(Profile::compatible), 0U);
+}
+
 TEST(Histogram, IsNothingWithoutRowsUnderCompatible) {
     const GateSettings settings{
         .profile = Profile::compatible, .single_site = false, .pending = {}};

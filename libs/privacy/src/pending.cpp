@@ -40,16 +40,31 @@ Pending::Pending(const PendingLimits& limits, unsigned networks_min)
     TAPIR_ASSERT(networks_min <= 3);
 }
 
-PendingOutcome Pending::count(const Sighting& sighting, unsigned threshold) {
-    TAPIR_ASSERT(threshold >= 2 && threshold <= 256);
+// The low bits choose the set, the high 48 are kept: together all 64 unless there are more than
+// 2^16 sets, which only means that fewer bits are said twice. The number of sets is a power of two.
+std::uint64_t* Pending::cells_of(std::uint64_t key) {
+    return &cells_[(key & (cells_.size() / cells_in_set - 1)) * cells_in_set];
+}
+
+Pending::Name* Pending::names_of(std::uint64_t key) {
+    return &names_[(key & (names_.size() / names_in_set - 1)) * names_in_set];
+}
+
+void Pending::prefetch(const Sighting& sighting) const {
+    const std::uint64_t key = key_of(sighting);
+    __builtin_prefetch(&cells_[(key & (cells_.size() / cells_in_set - 1)) * cells_in_set], 1);
+    const Name* const set = &names_[(key & (names_.size() / names_in_set - 1)) * names_in_set];
+    for (std::size_t i = 0; i < names_in_set; ++i) {
+        __builtin_prefetch(&set[i].key);
+    }
+}
+
+Pending::Seen Pending::see(const Sighting& sighting) {
     const std::uint64_t key = key_of(sighting);
     if (Name* name = find_name(key); name != nullptr) {
-        return count_in(*name, sighting, threshold);
+        return count_in(*name, sighting);
     }
-    // The low bits choose the set, the high 48 are kept: together all 64 unless there are more
-    // than 2^16 sets, which only means that fewer bits are said twice.
-    const std::size_t sets = cells_.size() / cells_in_set;
-    std::uint64_t* const set = &cells_[(key % sets) * cells_in_set];
+    std::uint64_t* const set = cells_of(key);
     const std::uint64_t prefix = key & ~tag_mask;
     const std::uint64_t tag = sighting.client & tag_mask;
     for (std::size_t i = 0; i < cells_in_set; ++i) {
@@ -58,16 +73,16 @@ PendingOutcome Pending::count(const Sighting& sighting, unsigned threshold) {
         }
         const std::uint64_t first_tag = set[i] & tag_mask;
         if (first_tag == tag) {
-            return PendingOutcome::waiting;
+            return {.outcome = PendingOutcome::waiting};
         }
         std::copy(set + i + 1, set + cells_in_set, set + i);
         set[cells_in_set - 1] = 0;
         Name& name = new_name(key);
         name.bits[(first_tag & bitmap_mask) / 64] |= std::uint64_t{1} << (first_tag % 64);
-        return count_in(name, sighting, threshold);
+        return count_in(name, sighting);
     }
     if (!may_start(sighting.client_day)) {
-        return PendingOutcome::capped;
+        return {.outcome = PendingOutcome::capped};
     }
     cells_evicted_ += set[cells_in_set - 1] != 0 ? 1 : 0;
     std::copy_backward(set, set + cells_in_set - 1, set + cells_in_set);
@@ -75,12 +90,11 @@ PendingOutcome Pending::count(const Sighting& sighting, unsigned threshold) {
     if (set[0] == 0) {
         set[0] = 1;  // not "free"; it costs one tag in 2^64
     }
-    return PendingOutcome::first_client;
+    return {.outcome = PendingOutcome::first_client};
 }
 
 Pending::Name* Pending::find_name(std::uint64_t key) {
-    const std::size_t sets = names_.size() / names_in_set;
-    Name* const set = &names_[(key % sets) * names_in_set];
+    Name* const set = names_of(key);
     for (std::size_t i = 0; i < names_in_set; ++i) {
         if (set[i].key == key) {
             return &set[i];
@@ -90,8 +104,7 @@ Pending::Name* Pending::find_name(std::uint64_t key) {
 }
 
 Pending::Name& Pending::new_name(std::uint64_t key) {
-    const std::size_t sets = names_.size() / names_in_set;
-    Name* const set = &names_[(key % sets) * names_in_set];
+    Name* const set = names_of(key);
     Name* chosen = set;
     for (std::size_t i = 0; i < names_in_set && chosen->key != 0; ++i) {
         if (set[i].key == 0 || set[i].started < chosen->started) {
@@ -105,9 +118,9 @@ Pending::Name& Pending::new_name(std::uint64_t key) {
     return *chosen;
 }
 
-PendingOutcome Pending::count_in(Name& name, const Sighting& sighting, unsigned threshold) const {
+Pending::Seen Pending::count_in(Name& name, const Sighting& sighting) {
     if (name.is_done) {
-        return PendingOutcome::done;
+        return {.outcome = PendingOutcome::done};
     }
     const std::uint64_t bit = sighting.client & bitmap_mask;
     name.bits[bit / 64] |= std::uint64_t{1} << (bit % 64);
@@ -122,16 +135,21 @@ PendingOutcome Pending::count_in(Name& name, const Sighting& sighting, unsigned 
             break;
         }
     }
-    unsigned clients = 0;
+    Seen seen{.outcome = PendingOutcome::waiting, .name = &name};
     for (const std::uint64_t word : name.bits) {
-        clients += static_cast<unsigned>(std::popcount(word));
+        seen.clients += static_cast<unsigned>(std::popcount(word));
     }
-    const auto networks = static_cast<unsigned>(
+    seen.networks = static_cast<unsigned>(
         std::ranges::count_if(name.networks, [](std::uint32_t n) { return n != 0; }));
-    if (clients < threshold || networks < networks_min_) {
+    return seen;
+}
+
+PendingOutcome Pending::decide(const Seen& seen, unsigned threshold) {
+    TAPIR_ASSERT(threshold >= 2 && threshold <= 256);
+    if (seen.clients < threshold) {
         return PendingOutcome::waiting;
     }
-    name.is_done = true;
+    seen.name->is_done = true;
     return PendingOutcome::reached;
 }
 

@@ -6,9 +6,8 @@
 //     write_file(index.bytes());                                    // docs/formats/name-index.md
 //     const NameIndex mapped = TRY(NameIndex::open(bytes, keeper));
 //
-//     for (const FoldedName& name : batch) { index.prefetch(name); }     // where the tables are
-//     for (const FoldedName& name : batch) { index.prefetch_entry(name); }  // where the names are
-//     for (const FoldedName& name : batch) { if (const auto match = index.find(name)) { ... } }
+//     if (const auto match = index.find(name)) { ... }
+//     index.find_all(names, matches);          // many at once, in much less time for each
 //
 // An exact entry matches its own name; a suffix entry (a leading dot in lists) matches every name
 // strictly below its own, at any depth. Exact beats suffix; the longest suffix beats shorter ones.
@@ -20,6 +19,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "tapir/base/bytes.hpp"
@@ -58,10 +58,12 @@ public:
     std::size_t size() const { return entry_count_; }
     bool empty() const { return entry_count_ == 0; }
 
-    // Asks for the memory that find() will read, for one of a batch. Purely for speed.
-    void prefetch(const dns::FoldedName& name) const;
-    void prefetch_entry(const dns::FoldedName& name) const;
     std::optional<Match> find(const dns::FoldedName& name) const;
+    // matches[i] for *names[i]; both spans have the same size (asserted). As find(), but each
+    // access to memory is asked for before it is needed: for all names where the tables are, then
+    // where the entries are, then the entries. Does not allocate.
+    void find_all(std::span<const dns::FoldedName* const> names,
+                  std::span<std::optional<Match>> matches) const;
 
     // The entry itself, lower case. The view is into the octets. Asserts that `id` is below size().
     Entry entry(EntryId id) const;
@@ -87,9 +89,20 @@ private:
         std::uint64_t digest = 0;
     };
     NameIndex(ByteView octets, std::shared_ptr<const void> keeper, const Layout& layout);
+    // The entry that a name will most likely turn out to be.
+    struct Candidate {
+        std::uint32_t id = 0;
+        std::uint8_t label_count = 0;  // of the name's suffix that is to be compared
+        EntryKind kind = EntryKind::exact;
+        bool is_some = false;  // if not, no entry matches
+    };
     std::optional<EntryId> probe(std::uint64_t fingerprint, dns::NameView name,
                                  EntryKind kind) const;
-    bool prefetch_candidate(std::uint64_t fingerprint, EntryKind kind) const;
+    void prefetch(const dns::FoldedName& name) const;
+    Candidate candidate_of(const dns::FoldedName& name) const;
+    bool offer(std::uint64_t fingerprint, EntryKind kind, Candidate& candidate) const;
+    void find_some(std::span<const dns::FoldedName* const> names,
+                   std::span<std::optional<Match>> matches) const;
     // The wire form of an entry's name; empty if the file lies.
     ByteView stored(std::uint32_t id) const;
 

@@ -78,6 +78,8 @@ public:
         std::optional<Released<products::NewQname>> released;
     };
     Offer offer(const NameCandidate& candidate, const GateKey& key);
+    // Asks for the memory that an offer of it will read. Purely for speed.
+    void prefetch(const Sighting& sighting) const { pending_.prefetch(sighting); }
 
     const Pending& pending() const { return pending_; }
 
@@ -97,6 +99,10 @@ Result<ReleasedEvents> release_events(Profile profile,
                                       std::span<const Released<products::NewQname>> names,
                                       UtcTime minute, const GateKey& key,
                                       const jose::PrivateJwk& signer);
+
+// With fewer clients in both families no row is released, whatever its threshold is drawn to be: it
+// is one of rows_few_clients, and need not be made a candidate. 0 where nothing is withheld.
+unsigned row_clients_min(Profile profile);
 
 // What was counted for one entry of the list, exact.
 struct RowCandidate {

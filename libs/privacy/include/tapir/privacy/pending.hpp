@@ -57,7 +57,21 @@ public:
     Pending(const PendingLimits& limits, unsigned networks_min);
 
     // `threshold` is the one of this name and day: 2 to 256 (asserted).
-    PendingOutcome count(const Sighting& sighting, unsigned threshold);
+    PendingOutcome count(const Sighting& sighting, unsigned threshold) {
+        return count(sighting, threshold, [threshold] { return threshold; });
+    }
+    // The same with a threshold that takes some work to draw: it is asked for only where
+    // `threshold_min`, below which it never is, has been reached.
+    template <class Draw>
+    PendingOutcome count(const Sighting& sighting, unsigned threshold_min, const Draw& draw) {
+        const Seen seen = see(sighting);
+        if (seen.name == nullptr || seen.clients < threshold_min || seen.networks < networks_min_) {
+            return seen.outcome;
+        }
+        return decide(seen, draw());
+    }
+    // Asks for the memory that count() will read. Purely for speed.
+    void prefetch(const Sighting& sighting) const;
 
     void start_hour();
     void start_day();
@@ -76,10 +90,22 @@ private:
         bool is_done = false;
     };
 
+    // What is known once a sighting is counted; without a name there is nothing to decide.
+    struct Seen {
+        PendingOutcome outcome = PendingOutcome::waiting;
+        Name* name = nullptr;
+        unsigned clients = 0;
+        unsigned networks = 0;
+    };
+
+    Seen see(const Sighting& sighting);
+    static PendingOutcome decide(const Seen& seen, unsigned threshold);
+    std::uint64_t* cells_of(std::uint64_t key);
+    Name* names_of(std::uint64_t key);
     Name* find_name(std::uint64_t key);
     Name& new_name(std::uint64_t key);
     bool may_start(std::uint64_t client_day);
-    PendingOutcome count_in(Name& name, const Sighting& sighting, unsigned threshold) const;
+    static Seen count_in(Name& name, const Sighting& sighting);
 
     unsigned networks_min_;
     unsigned starts_max_;

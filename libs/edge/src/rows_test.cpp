@@ -1,0 +1,140 @@
+// Rows count what a HyperLogLog of the format counts, whatever way they take to it.
+#include "rows.hpp"
+
+#include <algorithm>
+#include <vector>
+
+#include <gtest/gtest.h>
+#include <rapidcheck.h>
+#include <rapidcheck/gtest.h>
+
+namespace tapir::edge {
+namespace {
+
+// As the rule of the histogram has it, straight from the format's own implementation.
+struct Expected {
+    std::uint64_t estimate;
+    std::optional<Bytes> sketch;
+    friend bool operator==(const Expected&, const Expected&) = default;
+};
+
+Expected expected_of(const sketch::HllSettings& settings, const std::vector<std::uint64_t>& tags) {
+    sketch::HyperLogLog sketch(settings);
+    for (const std::uint64_t tag : tags) {
+        sketch.add(tag);
+    }
+    return {sketch.estimate(), sketch.serialise_or_null()};
+}
+
+Expected found_in(const RowTable& table, const ClientSet& clients) {
+    return {table.estimate(clients), table.sketch(clients)};
+}
+
+// Few enough different values that some come twice; also what looks alike in the lower bits.
+std::vector<std::uint64_t> some_tags(std::size_t max) {
+    auto tags = *rc::gen::container<std::vector<std::uint64_t>>(
+        rc::gen::inRange<std::uint64_t>(0, 2 * max));
+    for (std::uint64_t& tag : tags) {
+        tag = tag % 3 == 0 ? tag << 32U : tag * 0x9E3779B97F4A7C15ULL;
+    }
+    return tags;
+}
+
+RC_GTEST_PROP(Rows, CountClientsAsTheFormatDoes, ()) {
+    sketch::HllSettings settings;
+    settings.explicit_threshold = *rc::gen::element(-1, 0, 1, 2, 7, 20, 128, 300);
+    RowTable table(settings);
+    Row& row = table.row(7);
+    const auto tags = some_tags(400);
+    for (const std::uint64_t tag : tags) {
+        table.add(row.v4, tag, tag);
+    }
+    RC_ASSERT(found_in(table, row.v4.clients) == expected_of(settings, tags));
+    RC_ASSERT(table.estimate(row.v6.clients) == 0U);
+}
+
+RC_GTEST_PROP(Rows, MergeAsIfAllHadBeenCountedInOne, ()) {
+    sketch::HllSettings settings;
+    settings.explicit_threshold = *rc::gen::element(0, 2, 20, 128);
+    const auto pool = std::make_shared<RowPool>();
+    RowTable one(settings, pool);
+    RowTable other(settings, pool);
+    auto tags = some_tags(300);
+    const std::size_t middle = tags.empty() ? 0 : *rc::gen::inRange<std::size_t>(0, tags.size());
+    for (std::size_t i = 0; i < tags.size(); ++i) {
+        RowTable& table = i < middle ? one : other;
+        Row& row = table.row(static_cast<std::uint32_t>(5));
+        table.add(row.v6, tags[i], i);
+        row.count(3, 1, 28);
+    }
+    other.row(6).count(0, 1, 1);
+    one.merge(std::move(other));
+    RC_ASSERT(one.size() == (tags.empty() ? 1U : 2U));
+    RC_ASSERT(found_in(one, one.row(5).v6.clients) == expected_of(settings, tags));
+    RC_ASSERT(one.row(5).counter(RowCounter::aaaa) == tags.size());
+    RC_ASSERT(one.row(5).counter(RowCounter::nx) == tags.size());
+    RC_ASSERT(one.row(6).counter(RowCounter::ok) == 1U);
+}
+
+TEST(Rows, KeepTheirPlaceWhileOthersCome) {
+    RowTable table(sketch::HllSettings{});
+    Row& first = table.row(1);
+    for (std::uint32_t index = 2; index < 10'000; ++index) {
+        table.row(index).count(0, 1, 1);
+    }
+    EXPECT_EQ(&table.row(1), &first);
+    EXPECT_EQ(table.size(), 9'999U);
+    EXPECT_EQ(table[0].index, 1U);
+    EXPECT_EQ(table[9'998].index, 9'999U);
+}
+
+TEST(Rows, BeginEmptyInMemoryThatWasUsedBefore) {
+    const auto pool = std::make_shared<RowPool>();
+    for (int minute = 0; minute < 3; ++minute) {
+        RowTable table(sketch::HllSettings{}, pool);
+        EXPECT_TRUE(table.is_empty());
+        for (std::uint32_t index = 0; index < 3'000; ++index) {
+            Row& row = table.row(index);
+            EXPECT_EQ(row.counter(RowCounter::ok), 0U);
+            EXPECT_EQ(table.estimate(row.v4.clients), 0U);
+            EXPECT_EQ(row.v4.networks.count(), 0U);
+            row.count(0, 1, 1);
+            for (std::uint64_t client = 1; client < 40; ++client) {
+                table.add(row.v4, client * 977, client);
+            }
+            EXPECT_EQ(row.v4.networks.count(), 3U);
+        }
+    }
+}
+
+TEST(Rows, StopCountingAtTheHighestValueRatherThanBeginAnew) {
+    RowTable one(sketch::HllSettings{});
+    RowTable other(sketch::HllSettings{});
+    for (RowTable* table : {&one, &other}) {
+        table->row(1).counters.fill(0xFFFF'FFF0U);
+    }
+    one.merge(std::move(other));
+    one.row(1).count(0, 1, 1);
+    EXPECT_EQ(one.row(1).counter(RowCounter::ok), 0xFFFF'FFFFU);
+}
+
+TEST(Networks, AreThreeWhateverTheOrder) {
+    NetworkSample sample;
+    sample.add(0);
+    EXPECT_EQ(sample.count(), 0U);
+    sample.add(7);
+    sample.add(7);
+    NetworkSample other;
+    other.add(8);
+    other.add(7);
+    sample.merge(other);
+    EXPECT_EQ(sample.count(), 2U);
+    other.merge(sample);
+    EXPECT_EQ(other.count(), 2U);
+    sample.add(9);
+    sample.add(10);
+    EXPECT_EQ(sample.count(), 3U);
+}
+
+}  // namespace
+}  // namespace tapir::edge

@@ -1,0 +1,39 @@
+// Blocks of 64-bit words in a few sizes, for sets that grow. All of them are forgotten at once, and
+// the memory is used again.
+//
+//     std::uint64_t* block = pool.take(2);      // TagPool::words[2] words, all 0
+//     pool.give_back(block, 2);
+//     pool.clear();                             // every block is gone
+//
+// One thread at a time.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+namespace tapir::edge {
+
+class TagPool {
+public:
+    static constexpr std::array<std::uint32_t, 6> words = {4, 8, 32, 64, 128, 256};
+
+    std::uint64_t* take(std::size_t size_class);
+    void give_back(std::uint64_t* block, std::size_t size_class);
+    void clear();
+
+private:
+    static constexpr std::size_t chunk_words = 32'768;
+    struct Free {
+        Free* next;
+    };
+
+    std::vector<std::unique_ptr<std::uint64_t[]>> chunks_;
+    std::size_t chunks_used_ = 0;
+    std::size_t words_used_ = chunk_words;  // of the last of them
+    std::array<Free*, words.size()> free_{};
+};
+
+}  // namespace tapir::edge
