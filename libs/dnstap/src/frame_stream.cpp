@@ -9,12 +9,19 @@ namespace tapir::dnstap {
 
 namespace {
 
+// The octets must be there.
 std::uint32_t u32_at(ByteView octets, std::size_t position) {
-    return ByteReader(octets.subspan(position)).u32();
+    TAPIR_DEBUG_ASSERT(position + sizeof(std::uint32_t) <= octets.size());
+    std::uint32_t value = 0;
+    for (const std::byte octet : octets.subspan(position, sizeof value)) {
+        value = value << 8U | std::to_integer<std::uint32_t>(octet);
+    }
+    return value;
 }
 
 bool is_stop(ByteView control) {
-    return u32_at(control, 0) == static_cast<std::uint32_t>(ControlType::stop);
+    return control.size() >= sizeof(std::uint32_t) &&
+           u32_at(control, 0) == static_cast<std::uint32_t>(ControlType::stop);
 }
 
 }  // namespace
@@ -235,6 +242,15 @@ Bytes FrameStreamWriter::take_output() {
 }
 
 std::optional<ByteView> FstrmReader::next() {
+    // What is usual: a frame of usual size, all of it there.
+    if (state_ == StreamState::data && rest_.size() >= sizeof(std::uint32_t)) {
+        const std::size_t size = u32_at(rest_, 0);
+        if (size != 0 && size <= frame_size_max && size <= rest_.size() - sizeof(std::uint32_t)) {
+            const ByteView frame = rest_.subspan(sizeof(std::uint32_t), size);
+            rest_ = rest_.subspan(sizeof(std::uint32_t) + size);
+            return frame;
+        }
+    }
     while (state_ == StreamState::handshake || state_ == StreamState::data) {
         if (rest_.empty()) {
             state_ = StreamState::cut_off;

@@ -55,44 +55,59 @@ constexpr std::uint32_t key(std::uint32_t field, Wire wire) {
     return field << 3U | static_cast<std::uint32_t>(wire);
 }
 
-// Walks protobuf's wire format. After a failure it stands at its end and gives zeros.
+// Where an attempt to read ended; nowhere: it failed.
+struct Read {
+    const std::byte* next = nullptr;
+    std::uint64_t value = 0;
+};
+
+// A varint of any length. Out of line, so that what is usual stays small.
+[[gnu::noinline]] Read read_varint(const std::byte* at, const std::byte* end) {
+    std::uint64_t value = 0;
+    for (unsigned shift = 0; shift < 64 && at != end; shift += 7) {
+        const auto octet = std::to_integer<std::uint64_t>(*at++);
+        if (shift == 63 && octet > 1) {
+            break;  // does not fit 64 bits
+        }
+        value |= (octet & 0x7FU) << shift;
+        if (octet < 0x80) {
+            return {at, value};
+        }
+    }
+    return {};
+}
+
+// Where the group of `field` ends that was opened before `at`; null if it is astray.
+const std::byte* end_of_group(const std::byte* at, const std::byte* end, std::uint32_t field);
+
+// Walks protobuf's wire format. After a failure it stands at its end and gives zeros, so one look
+// at failed() at the end will do.
 class Walker {
 public:
     explicit Walker(ByteView input) : at_(input.data()), end_(input.data() + input.size()) {}
+    Walker(const std::byte* at, const std::byte* end) : at_(at), end_(end) {}
 
     bool failed() const { return failed_; }
     bool is_at_end() const { return at_ == end_; }
+    const std::byte* at() const { return at_; }
 
     std::uint64_t varint() {
         if (at_ != end_ && std::to_integer<unsigned>(*at_) < 0x80) [[likely]] {
             return std::to_integer<std::uint64_t>(*at_++);
         }
-        std::uint64_t value = 0;
-        for (unsigned shift = 0; shift < 64 && at_ != end_; shift += 7) {
-            const auto octet = std::to_integer<std::uint64_t>(*at_++);
-            if (shift == 63 && octet > 1) {
-                break;  // does not fit 64 bits
-            }
-            value |= (octet & 0x7FU) << shift;
-            if (octet < 0x80) {
-                return value;
-            }
+        const Read read = read_varint(at_, end_);
+        if (read.next == nullptr) {
+            return fail_now();
         }
-        return fail_now();
+        at_ = read.next;
+        return read.value;
     }
 
     Tag tag() {
         // Fields 1 to 15 are one octet, and all of dnstap's are among them.
-        if (at_ != end_) [[likely]] {
-            const auto octet = std::to_integer<std::uint32_t>(*at_);
-            if (octet < 0x80 && octet >= 8) [[likely]] {
-                ++at_;
-                return {octet >> 3U, static_cast<Wire>(octet & 7U)};
-            }
-        }
         const std::uint64_t value = varint();
         const std::uint64_t field = value >> 3U;
-        if (field == 0 || field > field_number_max) {
+        if (field - 1 >= field_number_max) {
             fail_now();
             return {};
         }
@@ -128,37 +143,12 @@ public:
             skip_plain(tag.wire);
             return;
         }
-        std::array<std::uint32_t, group_depth_max> open{};
-        std::size_t depth = 0;
-        open[depth++] = tag.field;
-        while (depth > 0 && !failed_) {
-            const Tag inside = this->tag();
-            if (failed_) {
-                return;
-            }
-            if (inside.wire == Wire::group_start) {
-                if (depth == group_depth_max) {
-                    fail_now();
-                    return;
-                }
-                open[depth++] = inside.field;
-            } else if (inside.wire == Wire::group_end) {
-                if (open[--depth] != inside.field) {
-                    fail_now();
-                }
-            } else {
-                skip_plain(inside.wire);
-            }
+        const std::byte* end = end_of_group(at_, end_, tag.field);
+        if (end == nullptr) {
+            fail_now();
+        } else {
+            at_ = end;
         }
-    }
-
-private:
-    std::size_t remaining() const { return static_cast<std::size_t>(end_ - at_); }
-
-    std::uint64_t fail_now() {
-        failed_ = true;
-        at_ = end_;
-        return 0;
     }
 
     void skip_plain(Wire wire) {
@@ -186,19 +176,52 @@ private:
         fail_now();  // the end of a group that is not open, or wire type 6 or 7
     }
 
+private:
+    std::size_t remaining() const { return static_cast<std::size_t>(end_ - at_); }
+
+    std::uint64_t fail_now() {
+        failed_ = true;
+        at_ = end_;
+        return 0;
+    }
+
     const std::byte* at_;
     const std::byte* end_;
     bool failed_ = false;
 };
 
+[[gnu::noinline]] const std::byte* end_of_group(const std::byte* at, const std::byte* end,
+                                                std::uint32_t field) {
+    Walker in(at, end);
+    std::array<std::uint32_t, group_depth_max> open{};
+    std::size_t depth = 0;
+    open[depth++] = field;
+    while (depth > 0 && !in.failed()) {
+        const Tag inside = in.tag();
+        if (in.failed()) {
+            break;
+        }
+        if (inside.wire == Wire::group_start) {
+            if (depth == group_depth_max) {
+                return nullptr;
+            }
+            open[depth++] = inside.field;
+        } else if (inside.wire == Wire::group_end) {
+            if (open[--depth] != inside.field) {
+                return nullptr;
+            }
+        } else {
+            in.skip_plain(inside.wire);
+        }
+    }
+    return in.failed() ? nullptr : in.at();
+}
+
 // Whether `bytes` is protobuf at all; for a sub-message that we do not read.
 bool is_walkable(ByteView bytes) {
     Walker in(bytes);
     while (!in.is_at_end()) {
-        const Tag tag = in.tag();
-        if (!in.failed()) {
-            in.skip(tag);
-        }
+        in.skip(in.tag());
     }
     return !in.failed();
 }
@@ -252,9 +275,6 @@ bool parse_inner(ByteView bytes, Out& out, bool& has_type) {
     Walker in(bytes);
     while (!in.is_at_end()) {
         const Tag tag = in.tag();
-        if (in.failed()) {
-            return false;
-        }
         switch (tag.key()) {
             case key(inner::type, Wire::varint):
                 // NOLINTNEXTLINE(clang-analyzer-optin.core.EnumCastOutOfRange): kept as it is
@@ -326,9 +346,6 @@ Result<Out, MessageError> parse_frame(ByteView frame) {
     Walker in(frame);
     while (!in.is_at_end()) {
         const Tag tag = in.tag();
-        if (in.failed()) {
-            break;
-        }
         switch (tag.key()) {
             case key(outer::type, Wire::varint):
                 in.varint();

@@ -27,15 +27,24 @@ DataClock DataClock::single_interval() {
 }
 
 Placed DataClock::place(std::optional<UtcTime> time) {
-    Placed placed{.minute = minute(), .timing = Timing::without_time, .turned = false};
     if (!time || time->ns() < 0) {
-        return placed;
+        return {.minute = minute(), .timing = Timing::without_time, .turned = false};
     }
     const std::int64_t second = time->seconds();
+    if (said_ && said_->second == second) {
+        return said_->placed;  // most frames are of the second of the one before
+    }
+    const Placed placed = place_at(second);
+    said_ = Said{.second = second, .placed = placed};
+    said_->placed.turned = false;
+    return placed;
+}
+
+Placed DataClock::place_at(std::int64_t second) {
+    Placed placed{.minute = minute(), .timing = Timing::in_time, .turned = false};
     const Minute own = minute_of(second);
     bounds_ = bounds_ ? Bounds{std::min(bounds_->first, own), std::max(bounds_->end, own + 1)}
                       : Bounds{own, own + 1};
-    placed.timing = Timing::in_time;
     if (kind_ == Kind::single) {
         return placed;
     }
@@ -64,6 +73,7 @@ bool DataClock::tick(UtcTime now) {
     }
     const Minute before = minute();
     second_ = second;
+    said_.reset();
     return minute() != before;
 }
 
