@@ -1,6 +1,7 @@
 """The edge against the yardstick: frames per second and core, cost in yardsticks, memory, stages.
 
     scripts/bench edge [--frames N] [--runs N] [--ten-million] [--quick]
+    scripts/bench edge --instructions [--record]
 
 CPU time is that of all threads of the edge, pinned to one core; the sender has the other. Runs of the edge
 and of the yardstick take turns on the same file, medians are shown. Before a time is reported: both have
@@ -9,9 +10,12 @@ read as many frames, every frame has one fate, the frames are counted and rows h
 
 import argparse
 import json
+import os
 import subprocess
+import sys
 import tempfile
 
+import instructions
 import tools
 from tools import BIN, CORE, OTHER_CORE, fail, pinned, say
 
@@ -21,8 +25,10 @@ def run_edge(names, frames, profile, source, workers=1, stages=False):
     with tempfile.TemporaryDirectory(dir=tools.WORK, prefix="edge-") as folder:
         socket = f"{folder}/dnstap.sock"
         command = [BIN / "bench_edge", "--names", names, "--frames", frames, "--state", f"{folder}/state", "--profile", profile,
-                   "--from", source, "--socket", socket, "--workers", workers]
-        edge = subprocess.Popen(pinned(CORE, command), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                   "--from", source, "--socket", socket, "--workers", workers, *(["--stages", "yes"] if stages else [])]
+        # As packaging/systemd/tapir-edge.service has it: large pages behind the list and the tables.
+        environment = os.environ | {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+        edge = subprocess.Popen(pinned(CORE, command), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
         if source == "socket":
             if "listening" not in edge.stderr.readline():
                 fail("bench_edge does not listen")
@@ -67,6 +73,27 @@ def row(result):
             f"{result['anonymous_kib'] / 1024:.0f}", f"{result['peak_kib'] / 1024:.0f}" if result["from"] == "socket" else "-"]
 
 
+# What the parts of a run are called, in the order in which a frame meets them.
+STAGES = [("split", "frames split"), ("dnstap", "dnstap fields"), ("rest", "copy, minute, queue"), ("decode", "DNS message, name folded and hashed"),
+          ("look_up", "well-known list"), ("tag", "clients tagged; registered domains"), ("count", "rows counted"), ("names", "gate of names"),
+          ("rows", "gate of rows, Parquet"), ("events", "events signed"), ("outbox", "ledger, disk")]
+
+
+def stage_rows(result):
+    """ns a frame of each stage, from a run in one thread with a look at the clock between stages."""
+    stages = dict(result["stages"])
+    stages["rest"] = max(0.0, stages["dispatch"] - stages["split"] - stages["dnstap"])
+    del stages["dispatch"]
+    whole = sum(stages.values())
+    return {key: (stages[key] / result["frames"] * 1e9, stages[key] / whole * 100) for key, _ in STAGES}
+
+
+def show_stages(results):
+    shown = {what: stage_rows(result) for what, result in results.items()}
+    tools.table(["stage: ns a frame (share)", *shown],
+                [[name, *(f"{rows[key][0]:.0f} ({rows[key][1]:.0f} %)" for rows in shown.values())] for key, name in STAGES])
+
+
 HEAD = ["run", "frames/s/core", "ns/frame", "cold", "warm", "wall frames/s", "yardstick ns", "yardsticks", "MiB", "peak MiB"]
 
 
@@ -76,11 +103,15 @@ def main():
     parser.add_argument("--runs", type=int, default=3, help="of each, in turns with the yardstick")
     parser.add_argument("--ten-million", action="store_true", help="also with 10 M well-known names")
     parser.add_argument("--quick", action="store_true", help="100 000 names and frames, one run: to see that it works")
+    parser.add_argument("--instructions", action="store_true", help="callgrind instead of clocks; fails if they have become more")
+    parser.add_argument("--record", action="store_true", help="with --instructions: write them down")
     options = parser.parse_args()
+    tools.WORK.mkdir(parents=True, exist_ok=True)
+    if options.instructions:
+        sys.exit(0 if instructions.run(options.record) else 1)
     entries = 100_000 if options.quick else 1_000_000
     frames = 100_000 if options.quick else options.frames
     runs = 1 if options.quick else options.runs
-    tools.WORK.mkdir(parents=True, exist_ok=True)
 
     names = tools.make_input(f"names-{entries}-1.txt", "names", entries, 1)
     usual = tools.make_input(f"frames-{entries}-{frames}-7.fstrm", "frames", names, frames, 7, 50, 3)
@@ -98,12 +129,19 @@ def main():
     for what, *arguments in plan:
         say(f"   {what}")
         results.append(measure(what, *arguments, runs))
+    staged = {}
+    for what, file, profile in (("standard", usual, "standard"), ("compatible", usual, "compatible"), ("flood", flood, "standard")):
+        say(f"   stages of {what}")
+        staged[what] = run_edge(names, file, profile, "memory", 0, True)
+        check(staged[what], staged[what]["frames"])
     machine = tools.machine()
     say(f"\n   {machine['date']}, {machine['commit']}, {machine['cpu']}, {machine['cores']} cores, load {machine['load']}, {machine['compiler']}")
     tools.table(HEAD, [row(r) for r in results])
     say("   frames/s/core and ns/frame: CPU time of all threads, all minutes to the disk; cold: counting the first minute; warm: the rest.\n"
         "   MiB: anonymous memory at the end; peak MiB: all memory, the mapped list included, without the load of the list.")
-    tools.write_json("edge.json", {"machine": machine, "runs": results})
+    say("")
+    show_stages(staged)
+    tools.write_json("edge.json", {"machine": machine, "runs": results, "stages": {what: stage_rows(r) for what, r in staged.items()}})
 
 
 if __name__ == "__main__":

@@ -1,17 +1,18 @@
 // One measurement of the edge; lab/bench/edge.py makes the table of them.
 //
 //     bench_edge --names FILE --frames FILE --state FOLDER [--profile standard] [--workers 1]
-//                [--from memory|socket] [--socket PATH]
+//                [--from memory|socket] [--socket PATH] [--stages yes]
 //
 // Prints one JSON object: frames, CPU and wall time, memory, what became of the frames. From
-// memory the file is mapped and split here; from a socket it waits for a sender at PATH.
+// memory the file is mapped and split here; from a socket it waits for a sender at PATH. With
+// stages everything is done in one thread, and the object has the seconds of each stage.
+#include <array>
 #include <charconv>
 #include <cstdio>
-#include <ctime>
 #include <map>
+#include <span>
 #include <string>
 #include <string_view>
-#include <thread>
 
 #include <fmt/format.h>
 #include <malloc.h>
@@ -19,44 +20,12 @@
 
 #include "edge_rig.hpp"
 #include "input.hpp"
+#include "stopwatch.hpp"
 #include "tapir/dnstap/frame_stream.hpp"
 #include "tapir/text/json.hpp"
 
 namespace tapir::bench {
 namespace {
-
-struct Times {
-    double cpu_s = 0;  // of all threads of this process
-    double wall_s = 0;
-};
-
-double read_clock(clockid_t clock) {
-    timespec time{};
-    clock_gettime(clock, &time);
-    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
-}
-Times now() {
-    return {.cpu_s = read_clock(CLOCK_PROCESS_CPUTIME_ID), .wall_s = read_clock(CLOCK_MONOTONIC)};
-}
-Times operator-(const Times& a, const Times& b) {
-    return {.cpu_s = a.cpu_s - b.cpu_s, .wall_s = a.wall_s - b.wall_s};
-}
-
-// A line of /proc/self/status in KiB: "VmHWM", "RssAnon".
-std::uint64_t status_kib(world::Files& files, std::string_view key) {
-    const auto text = files.read("/proc/self/status", 1U << 16U);
-    if (!text) {
-        return 0;
-    }
-    const std::string_view all = as_text(*text);
-    std::size_t at = all.find(key);
-    std::uint64_t value = 0;
-    if (at != std::string_view::npos) {
-        at = all.find_first_of("0123456789", at);
-        std::from_chars(all.data() + at, all.data() + all.size(), value);
-    }
-    return value;
-}
 
 // The high-water mark of memory starts anew.
 void forget_peak() {
@@ -92,6 +61,29 @@ Contents look_at(ByteView file) {
     return contents;
 }
 
+// Splitting alone, and with the walk through dnstap's fields: parts of the first stage.
+struct FirstParts {
+    double split_s = 0;
+    double walk_s = 0;
+    std::uint64_t sum = 0;  // so that nothing is left out as unused
+};
+FirstParts first_parts(ByteView file) {
+    FirstParts parts;
+    const double start = thread_cpu_s();
+    dnstap::FstrmReader splitting(file);
+    while (const auto frame = splitting.next()) {
+        parts.sum += std::to_integer<std::uint64_t>(frame->front());
+    }
+    const double split = thread_cpu_s();
+    dnstap::FstrmReader walking(file);
+    while (const auto frame = walking.next()) {
+        parts.sum += dnstap::ResponseFields::parse(*frame) ? 1 : 0;
+    }
+    parts.split_s = split - start;
+    parts.walk_s = thread_cpu_s() - split - parts.split_s;
+    return parts;
+}
+
 struct Measured {
     Contents contents;
     Times cold;  // counting the first minute
@@ -105,10 +97,20 @@ using Options = std::map<std::string, std::string, std::less<>>;
 extern "C" __attribute__((noinline)) void tapir_bench_measured(edge::Pipeline& pipeline,
                                                                dnstap::FstrmReader& reader,
                                                                std::uint64_t frames) {
-    for (std::uint64_t i = 0; i < frames; ++i) {
-        pipeline.add(*reader.next());
+    std::array<ByteView, 64> some;
+    for (std::uint64_t left = frames; left > 0;) {
+        const std::size_t count = std::min<std::uint64_t>(left, some.size());
+        for (std::size_t i = 0; i < count; ++i) {
+            some.at(i) = *reader.next();
+        }
+        pipeline.add(std::span(some).first(count));
+        left -= count;
     }
     pipeline.flush();
+}
+
+extern "C" __attribute__((noinline)) bool tapir_bench_finished(EdgeRig& rig) {
+    return rig.finish().has_value();
 }
 
 Result<Measured> from_memory(EdgeRig& rig, const Options& options) {
@@ -118,6 +120,7 @@ Result<Measured> from_memory(EdgeRig& rig, const Options& options) {
     measured.contents = look_at(file->bytes());
     const std::uint64_t first = measured.contents.first_minute;
     dnstap::FstrmReader reader(file->bytes());
+    rig.begin();
     const Times start = now();
     tapir_bench_measured(rig.pipeline(), reader, first);
     rig.wait_until(first);
@@ -125,7 +128,9 @@ Result<Measured> from_memory(EdgeRig& rig, const Options& options) {
     tapir_bench_measured(rig.pipeline(), reader, measured.contents.frames - first);
     rig.wait_until(measured.contents.frames);
     measured.anonymous_kib = status_kib(files, "RssAnon");
-    TRY(rig.finish());
+    if (!tapir_bench_finished(rig)) {
+        return fail(Code::internal, "a batch did not get into the outbox");
+    }
     measured.all = now() - start;
     return measured;
 }
@@ -155,8 +160,25 @@ Result<Measured> from_socket(EdgeRig& rig, const Options& options) {
     return measured;
 }
 
+// Member of the report; nothing without stages.
+std::string stages_of(const StageTimes& times, const Options& options) {
+    world::SystemFiles files;
+    const auto file = files.map(options.at("frames"));
+    if (options.at("stages").empty() || !file) {
+        return "";
+    }
+    const FirstParts parts = first_parts((*file)->bytes());
+    std::string text = fmt::format("\"split\": {:.6f}, \"dnstap\": {:.6f}", parts.split_s,
+                                   parts.sum > 0 ? parts.walk_s : 0);
+    for (std::size_t i = 0; i < stage_names.size(); ++i) {
+        text += fmt::format(", \"{}\": {:.6f}", stage_names.at(i),
+                            times.seconds(static_cast<Stage>(i)));
+    }
+    return fmt::format(", \"stages\": {{{}}}", text);
+}
+
 std::string report(const EdgeRig& rig, const Measured& measured, double load_s,
-                   const Options& options) {
+                   const StageTimes& times, const Options& options) {
     world::SystemFiles files;
     std::string fates;
     for (std::size_t i = 0; i < edge::fate_count; ++i) {
@@ -172,13 +194,13 @@ std::string report(const EdgeRig& rig, const Measured& measured, double load_s,
         "\"first_minute\": {}, \"fates_sum\": {}, \"fates\": {{{}}}, \"rows_released\": {}, "
         "\"rows_withheld\": {}, \"batches\": {}, \"names\": {}, \"index_octets\": {}, "
         "\"load_cpu_s\": {:.3f}, \"cold_cpu_s\": {:.6f}, \"cold_wall_s\": {:.6f}, "
-        "\"cpu_s\": {:.6f}, \"wall_s\": {:.6f}, \"anonymous_kib\": {}, \"peak_kib\": {}}}",
+        "\"cpu_s\": {:.6f}, \"wall_s\": {:.6f}, \"anonymous_kib\": {}, \"peak_kib\": {}{}}}",
         options.at("profile"), options.at("from"), options.at("workers"), measured.contents.frames,
         measured.contents.octets, measured.contents.first_minute, rig.fates().sum(), fates,
         kept.rows_released, kept.rows_few_clients + kept.rows_few_networks, rig.batches(),
         rig.lists().well_known.size(), rig.lists().well_known.bytes().size(), load_s,
         measured.cold.cpu_s, measured.cold.wall_s, measured.all.cpu_s, measured.all.wall_s,
-        measured.anonymous_kib, status_kib(files, "VmHWM"));
+        measured.anonymous_kib, status_kib(files, "VmHWM"), stages_of(times, options));
 }
 
 Result<std::string> measure(const Options& options) {
@@ -192,6 +214,11 @@ Result<std::string> measure(const Options& options) {
     rigging.profile = *profile;
     const std::string& workers = options.at("workers");
     std::from_chars(workers.data(), workers.data() + workers.size(), rigging.workers);
+    StageTimes times;
+    if (!options.at("stages").empty()) {
+        rigging.workers = 0;
+        rigging.times = &times;
+    }
     const Times before = now();
     const auto rig = TRY(EdgeRig::open(rigging));
     const Times loading = now() - before;
@@ -201,12 +228,13 @@ Result<std::string> measure(const Options& options) {
     if (!measured) {
         return fail(measured.error());
     }
-    return report(*rig, *measured, loading.cpu_s, options);
+    return report(*rig, *measured, loading.cpu_s, times, options);
 }
 
 int run(int count, char** words) {
-    Options options = {{"profile", "standard"}, {"workers", "1"}, {"from", "memory"}, {"names", ""},
-                       {"frames", ""},          {"state", ""},    {"socket", ""}};
+    Options options = {{"profile", "standard"}, {"workers", "1"}, {"from", "memory"},
+                       {"names", ""},           {"frames", ""},   {"state", ""},
+                       {"socket", ""},          {"stages", ""}};
     for (int i = 1; i < count; i += 2) {
         const std::string_view word = words[i];
         const auto known = word.starts_with("--") ? options.find(word.substr(2)) : options.end();

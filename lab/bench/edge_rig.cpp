@@ -10,20 +10,26 @@ using namespace tapir::edge;
 
 void CountingConsumer::on_batch(BatchResult&& result) {
     const std::uint64_t count = result.fates.sum() + result.names.size();
-    next_.on_batch(std::move(result));
+    {
+        const StageTimes::Span span(times_, Stage::names);
+        next_.on_batch(std::move(result));
+    }
     frames_.fetch_add(count, std::memory_order_release);
     frames_.notify_all();
 }
 
 void CountingConsumer::on_minute_begin(Minute minute, const std::shared_ptr<const Day>& day) {
+    const StageTimes::Span span(times_, Stage::events);
     next_.on_minute_begin(minute, day);
 }
 
 void CountingConsumer::on_minute_end(Minute minute, std::optional<MinuteTable>&& table) {
+    const StageTimes::Span span(times_, Stage::rows);
     next_.on_minute_end(minute, std::move(table));
 }
 
 void CountingConsumer::on_cut(UtcTime time) {
+    const StageTimes::Span span(times_, Stage::events);
     next_.on_cut(time);
 }
 
@@ -35,6 +41,7 @@ void CountingConsumer::wait_until(std::uint64_t frames) const {
 }
 
 void OutboxSink::take(ReadyBatch&& batch) {
+    const StageTimes::Span span(times_, Stage::outbox);
     const auto salts = [this](std::string_view /*batch*/, std::string_view /*name*/) {
         return chance_.bytes<ledger::salt_size>();
     };
@@ -58,19 +65,27 @@ Result<void> EdgeRig::build(const EdgeOptions& options) {
     ledger_ = TRY(EdgeLedger::open(files_, options.state + "/ledger", key_));
     outbox_ = TRY(Outbox::open(files_, options.state, *ledger_, {}, log_, counters_));
     seen_ = std::make_unique<Seen>(*store_, log_, counters_);
-    sink_ = std::make_unique<OutboxSink>(*outbox_,
-                                         leaf_context(settings, options.profile, *lists_, "bench"));
+    sink_ = std::make_unique<OutboxSink>(
+        *outbox_, leaf_context(settings, options.profile, *lists_, "bench"), options.times);
+    times_ = options.times;
     CollectorSettings collecting;
     collecting.gate = gate_settings(settings, options.profile);
     collector_ =
         std::make_unique<Collector>(collecting, lists_, *seen_, key_, metrics_, log_, *sink_);
-    counting_ = std::make_unique<CountingConsumer>(*collector_);
+    counting_ = std::make_unique<CountingConsumer>(*collector_, options.times);
     PipelineSettings piping;
     piping.workers = options.workers;
     piping.worker = worker_settings(settings, options.profile);
+    piping.worker.watch = options.times;
     pipeline_ = std::make_unique<Pipeline>(piping, lists_, DayKeys(public_test_day_key()),
                                            DataClock(), *counting_);
     return {};
+}
+
+void EdgeRig::begin() {
+    if (times_ != nullptr) {
+        times_->begin();
+    }
 }
 
 Result<void> EdgeRig::finish() {

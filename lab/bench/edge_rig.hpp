@@ -13,6 +13,7 @@
 #include <memory>
 #include <string>
 
+#include "edge_stages.hpp"
 #include "outbox.hpp"
 #include "pipeline.hpp"
 #include "setup.hpp"
@@ -28,12 +29,13 @@ struct EdgeOptions {
     std::string state;  // a folder that is not there yet
     privacy::Profile profile = privacy::Profile::standard;
     std::size_t workers = 1;
+    StageTimes* times = nullptr;  // only with no workers: one thread
 };
 
 // Counts what reaches the collector, so that one can wait for it.
 class CountingConsumer final : public edge::Consumer {
 public:
-    explicit CountingConsumer(edge::Consumer& next) : next_(next) {}
+    CountingConsumer(edge::Consumer& next, StageTimes* times) : next_(next), times_(times) {}
     void on_batch(edge::BatchResult&& result) override;
     void on_minute_begin(edge::Minute minute, const std::shared_ptr<const edge::Day>& day) override;
     void on_minute_end(edge::Minute minute, std::optional<edge::MinuteTable>&& table) override;
@@ -42,14 +44,15 @@ public:
 
 private:
     edge::Consumer& next_;
+    StageTimes* times_;
     std::atomic<std::uint64_t> frames_{0};
 };
 
 // Puts batches into the outbox as they come, in the collector's thread.
 class OutboxSink final : public edge::BatchSink {
 public:
-    explicit OutboxSink(edge::Outbox& outbox, edge::LeafContext context)
-        : outbox_(outbox), context_(std::move(context)) {}
+    OutboxSink(edge::Outbox& outbox, edge::LeafContext context, StageTimes* times)
+        : outbox_(outbox), context_(std::move(context)), times_(times) {}
     void take(edge::ReadyBatch&& batch) override;
     const Result<void>& result() const { return result_; }
     std::uint64_t batches() const { return batches_; }
@@ -57,6 +60,7 @@ public:
 private:
     edge::Outbox& outbox_;
     edge::LeafContext context_;
+    StageTimes* times_;
     world::SystemChance chance_;
     Result<void> result_;
     std::uint64_t batches_ = 0;
@@ -66,6 +70,8 @@ class EdgeRig {
 public:
     static Result<std::unique_ptr<EdgeRig>> open(const EdgeOptions& options);
 
+    // The times of stages begin now.
+    void begin();
     edge::Pipeline& pipeline() { return *pipeline_; }
     const edge::Lists& lists() const { return *lists_; }
     Counters& counters() { return counters_; }
@@ -96,6 +102,7 @@ private:
     std::unique_ptr<edge::Collector> collector_;
     std::unique_ptr<CountingConsumer> counting_;
     std::unique_ptr<edge::Pipeline> pipeline_;
+    StageTimes* times_ = nullptr;
     edge::FateCounts fates_;
 };
 

@@ -1,0 +1,184 @@
+// Measures the policy's own engine; lab/bench/programs.py makes the table:
+//
+//     bench_policy LIST-FILE
+//
+// Loads the list, evaluates it, takes observations one by one and many at a time, and writes
+// transfers. Prints one JSON object.
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "stopwatch.hpp"
+#include "tapir/jose/jws.hpp"
+#include "tapir/policy/engine.hpp"
+#include "tapir/policy/lists.hpp"
+#include "tapir/products/observation.hpp"
+#include "tapir/rpz/answer.hpp"
+
+namespace tapir::bench {
+namespace {
+
+constexpr std::size_t single_changes = 300;
+constexpr std::size_t names_in_message = 200;
+constexpr std::size_t large_messages = 50;
+const UtcTime start = UtcTime::from_seconds(1'790'000'000);
+
+jose::PrivateJwk core_key() {
+    auto seed = crypto::Secret::copy_of(Bytes(crypto::ed25519_size, std::byte{7}));
+    return {*crypto::SigningKey::from_seed(std::move(seed)), "core-1"};
+}
+
+std::string message_of(const jose::PrivateJwk& key, std::size_t first, std::size_t count) {
+    auto observation = products::Observation::of_core("bench", start);
+    observation.timestamp = start;
+    for (std::size_t i = first; i < first + count; ++i) {
+        products::ObservationItem item;
+        item.name = fmt::format("observed-{}.example", i);
+        item.time_added = start;
+        item.ttl_s = 3600;
+        item.tag_mask = 1;
+        observation.added.push_back(std::move(item));
+    }
+    return *jose::sign_jws(key, as_bytes(observation.to_json()));
+}
+
+struct Transfer {
+    double cpu_s = 0;
+    std::uint64_t messages = 0;
+    std::uint64_t records = 0;
+    std::uint64_t octets = 0;
+};
+
+// A whole transfer into memory; records are counted in the messages' headers.
+Transfer transfer(const rpz::Apex& apex, const std::shared_ptr<const rpz::Snapshot>& snapshot,
+                  ByteView query) {
+    const std::vector<rpz::TsigKey> keys;
+    Transfer sum;
+    const Times begun = now();
+    auto answer = rpz::answer(apex, snapshot, keys, query,
+                              {.transport = rpz::Transport::tcp, .plain_allowed = true}, start);
+    Bytes message;
+    while (answer.next(message, start)) {
+        ++sum.messages;
+        sum.octets += message.size();
+        ByteReader in(message);
+        in.bytes(6);
+        sum.records += in.u16();
+    }
+    sum.cpu_s = (now() - begun).cpu_s;
+    return sum;
+}
+
+Bytes query_for(std::uint16_t type, const std::string& soa) {
+    Bytes query;
+    append(query, std::string_view("\0\1\0\0\0\1\0\0", 8));
+    append_u16(query, soa.empty() ? 0 : 1);
+    append(query, std::string_view("\0\0\x08"
+                                   "dnstapir\0",
+                                   12));
+    append_u16(query, type);
+    append_u16(query, 1);
+    append(query, soa);
+    return query;
+}
+
+// The authority record of an IXFR: the zone as of `serial`.
+std::string soa_of(std::uint32_t serial) {
+    Bytes soa;
+    append(soa, std::string_view("\xC0\x0C\0\6\0\1\0\0\0\0\0\x16\0\0", 14));
+    append_u32(soa, serial);
+    append(soa, Bytes(16));
+    return std::string(as_text(soa));
+}
+
+Result<std::string> measure(const std::string& list) {
+    world::SystemFiles files;
+    const Log log = Log::to_nowhere();
+    Counters counters;
+    const jose::PrivateJwk key = core_key();
+    const auto memory = store::open_memory(policy::store_families());
+    policy::EngineSettings settings;
+    settings.apex = TRY(rpz::Apex::create("dnstapir."));
+    settings.rules.mode = rpz::Mode::enforce;
+    settings.rules.tag_actions[0] = rpz::Action::nxdomain;
+    TRY(settings.trusted_keys.add(key.public_jwk()));
+    const rpz::Apex apex = settings.apex;
+    const auto engine =
+        TRY(policy::Engine::open(std::move(settings), *memory, log, counters, start));
+
+    const std::uint64_t before_kib = status_kib(files, "RssAnon");
+    const Times t0 = now();
+    auto loaded = TRY(policy::load_lists({.allow = {}, .deny = {list}, .doubt = {}}, files));
+    const std::size_t entries = loaded.entries;
+    const Times t1 = now();
+    engine->set_lists(std::move(loaded.lists));
+    if (!engine->commit(start)) {
+        return fail(Code::internal, "the list made no zone");
+    }
+    const Times t2 = now();
+    const std::uint64_t after_kib = status_kib(files, "RssAnon");
+
+    std::vector<std::string> messages;
+    for (std::size_t i = 0; i < single_changes; ++i) {
+        messages.push_back(message_of(key, i, 1));
+    }
+    for (std::size_t i = 0; i < large_messages; ++i) {
+        messages.push_back(
+            message_of(key, single_changes + i * names_in_message, names_in_message));
+    }
+    const std::uint32_t serial = engine->snapshot()->serial.value();
+    const auto take = [&](std::size_t first, std::size_t count) {
+        bool is_taken = true;
+        const Times begun = now();
+        for (std::size_t i = first; i < first + count; ++i) {
+            is_taken = is_taken && engine->take(messages[i], "", start) && engine->commit(start);
+        }
+        return is_taken ? (now() - begun).cpu_s : 0;
+    };
+    const double single_s = take(0, single_changes);
+    const double large_s = take(single_changes, large_messages);
+    if (single_s == 0 || large_s == 0) {
+        return fail(Code::internal, "an observation was refused");
+    }
+
+    const Transfer axfr = transfer(apex, engine->snapshot(), query_for(252, ""));
+    const Transfer ixfr = transfer(apex, engine->snapshot(), query_for(251, soa_of(serial)));
+    const std::size_t changes = single_changes + large_messages * names_in_message;
+    // SOA first and last, the NS records, and one record for each name.
+    if (axfr.records < entries + changes + 2 || ixfr.records < changes + 2) {
+        return fail(Code::internal, fmt::format("a transfer is too short: {} and {} records",
+                                                axfr.records, ixfr.records));
+    }
+    return fmt::format(
+        "{{\"entries\": {}, \"load_cpu_s\": {:.6f}, \"evaluate_cpu_s\": {:.6f}, "
+        "\"octets_per_name\": {:.1f}, \"single_changes_per_s\": {:.1f}, "
+        "\"batched_changes_per_s\": {:.1f}, \"axfr_records_per_s\": {:.0f}, "
+        "\"axfr_messages_per_s\": {:.0f}, \"axfr_octets\": {}, \"ixfr_records_per_s\": {:.0f}, "
+        "\"ixfr_messages_per_s\": {:.0f}}}",
+        entries, (t1 - t0).cpu_s, (t2 - t1).cpu_s,
+        static_cast<double>(after_kib - before_kib) * 1024 / static_cast<double>(entries),
+        single_changes / single_s, large_messages * names_in_message / large_s,
+        static_cast<double>(axfr.records) / axfr.cpu_s,
+        static_cast<double>(axfr.messages) / axfr.cpu_s, axfr.octets,
+        static_cast<double>(ixfr.records) / ixfr.cpu_s,
+        static_cast<double>(ixfr.messages) / ixfr.cpu_s);
+}
+
+}  // namespace
+}  // namespace tapir::bench
+
+int main(int count, char** words) {
+    if (count != 2) {
+        std::fputs("usage: bench_policy LIST-FILE\n", stderr);
+        return 2;
+    }
+    const auto line = tapir::bench::measure(words[1]);
+    if (!line) {
+        std::fprintf(stderr, "bench_policy: %s\n", line.error().what().c_str());
+        return 1;
+    }
+    std::puts(line->c_str());
+    return 0;
+}
