@@ -132,6 +132,8 @@ Result<void> MemoryFiles::append(const std::string& path, ByteView content, File
     if (it->second.is_directory) {
         return fail_errno(path, EISDIR);
     }
+    // Room for no more than is there, so that used() is what the memory holds.
+    it->second.content.reserve(it->second.content.size() + content.size());
     tapir::append(it->second.content, content);
     return {};
 }
