@@ -93,7 +93,12 @@ public:
     }
     Result<std::unique_ptr<Cursor>> scan(std::string_view family, ByteView prefix,
                                          ByteView from) const override {
-        return snapshot()->scan(family, prefix, from);
+        const std::lock_guard lock(mutex_);
+        const auto it = families_.find(family);
+        if (it == families_.end()) {
+            return no_family(family);
+        }
+        return std::unique_ptr<Cursor>(std::make_unique<MemoryCursor>(it->second, prefix, from));
     }
     std::unique_ptr<Reader> snapshot() const override {
         const std::lock_guard lock(mutex_);
