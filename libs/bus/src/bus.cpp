@@ -69,9 +69,11 @@ public:
         std::unique_lock lock(impl_->mutex);
         // A time too far ahead would overflow the clock.
         const auto wait = std::min<Duration>(timeout, hours(24 * 365));
-        queue_->changed.wait_until(
-            lock, steady_clock::now() + duration_cast<steady_clock::duration>(wait),
-            [&] { return !queue_->messages.empty() || queue_->is_closed; });
+        if (wait > Duration::zero()) {
+            queue_->changed.wait_until(
+                lock, steady_clock::now() + duration_cast<steady_clock::duration>(wait),
+                [&] { return !queue_->messages.empty() || queue_->is_closed; });
+        }
         if (queue_->messages.empty()) {
             return std::nullopt;
         }
