@@ -66,7 +66,6 @@ void Pipeline::run_here() {
     }
 }
 
-// NOLINTNEXTLINE(bugprone-exception-escape): a variant of ours always holds something
 Pipeline::~Pipeline() {
     finish();
 }
@@ -177,9 +176,7 @@ void Pipeline::flush_locked() {
         Order order(std::move(batch));
         if (!lane.orders.try_push(order)) {
             fates_.add(Fate::dropped_overload, frames);
-            if (auto* dropped = std::get_if<FrameBatch>(&order)) {
-                pool_.give_back(std::move(*dropped));
-            }
+            pool_.give_back(std::move(std::get<FrameBatch>(order)));
             return;
         }
     } else {
