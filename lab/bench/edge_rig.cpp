@@ -90,10 +90,7 @@ void EdgeRig::begin() {
 
 Result<void> EdgeRig::finish() {
     pipeline_->finish();
-    {
-        const StageTimes::Span span(times_, Stage::events);
-        collector_->finish(pipeline_->bounds(), UtcTime());
-    }
+    collector_->finish(pipeline_->bounds(), UtcTime());
     fates_ = collector_->fates();
     fates_.add(pipeline_->take_dispatcher_fates());
     return sink_->result();

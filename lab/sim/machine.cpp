@@ -1,0 +1,26 @@
+#include "machine.hpp"
+
+namespace tapir::sim {
+
+void Machine::bury(bool is_power_cut, Tally& tally) {
+    ports_.reset();
+    if (is_power_cut) {
+        tally.add(Fault::power_cut);
+        tally.add(Fault::write_undone, store_disk.cut_power(dice_.chance()));
+    } else {
+        tally.add(Fault::kill);
+    }
+}
+
+void Machine::fill_disk() {
+    // Some octets are left: what is small may fit where what is large does not.
+    disk.set_capacity(disk.used() + dice_.between(0, 3000));
+    store_disk.fail_writes(Error(Code::exhausted, "no space left on device"));
+}
+
+void Machine::empty_disk() {
+    disk.set_capacity(1ULL << 40U);
+    store_disk.fail_writes(std::nullopt);
+}
+
+}  // namespace tapir::sim

@@ -1,0 +1,108 @@
+// The simulator's own tests: it finds what is planted, and what it injects really happens.
+#include <gtest/gtest.h>
+
+#include "run.hpp"
+
+namespace tapir::sim {
+namespace {
+
+std::string lines(const std::vector<std::string>& all) {
+    std::string out;
+    for (const std::string& line : all) {
+        out += "\n    " + line;
+    }
+    return out;
+}
+
+TEST(Simulator, BreaksNothingWithoutFaults) {
+    for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+        const Report report =
+            run({.seed = seed, .faults = false, .lie = Lie::none, .brief = true, .logs = false});
+        EXPECT_TRUE(report.broken.empty()) << "seed " << seed << lines(report.broken);
+        EXPECT_GT(report.figures.batches, 4U);
+        EXPECT_GT(report.figures.events, 2U);
+        EXPECT_GT(report.figures.histograms, 2U);
+        EXPECT_GT(report.figures.rows, 2U);
+        EXPECT_GT(report.figures.observations, 2U);
+        EXPECT_GT(report.figures.serials, 2U);
+    }
+}
+
+TEST(Simulator, RepeatsItself) {
+    const RunOptions options{
+        .seed = 4, .faults = true, .lie = Lie::none, .brief = true, .logs = true};
+    const Report one = run(options);
+    const Report two = run(options);
+    EXPECT_EQ(one.log, two.log);
+    EXPECT_EQ(one.figures.messages, two.figures.messages);
+    EXPECT_EQ(one.virtual_s, two.virtual_s);
+}
+
+struct Sum {
+    Tally faults;
+    Figures figures;
+};
+
+Sum expect_nothing_broken(std::uint64_t first, std::uint64_t count) {
+    Sum sum;
+    for (std::uint64_t seed = first; seed < first + count; ++seed) {
+        const Report report =
+            run({.seed = seed, .faults = true, .lie = Lie::none, .brief = true, .logs = false});
+        EXPECT_TRUE(report.broken.empty()) << "seed " << seed << lines(report.broken);
+        sum.faults += report.faults;
+        sum.figures += report.figures;
+    }
+    EXPECT_GT(sum.figures.batches, 3 * count);
+    EXPECT_GT(sum.figures.events, count);
+    return sum;
+}
+
+// And each kind of fault really happens.
+TEST(Simulator, BreaksNothingWithFaults) {
+    const Sum sum = expect_nothing_broken(1, 60);
+    for (std::size_t i = 0; i < fault_count; ++i) {
+        EXPECT_GT(sum.faults[static_cast<Fault>(i)], 0U) << to_string(static_cast<Fault>(i));
+    }
+}
+
+TEST(Simulator, BreaksNothingWithOtherFaults) {
+    expect_nothing_broken(1001, 30);
+}
+
+struct Planted {
+    Lie lie;
+    int invariant;  // that it breaks
+};
+
+class Liar : public testing::TestWithParam<Planted> {};
+
+constexpr std::uint64_t seeds_max = 40;  // within which a lie is found
+
+TEST_P(Liar, IsFound) {
+    const std::string wanted = "invariant " + std::to_string(GetParam().invariant);
+    for (std::uint64_t seed = 1; seed <= seeds_max; ++seed) {
+        const Report report = run(
+            {.seed = seed, .faults = true, .lie = GetParam().lie, .brief = true, .logs = false});
+        for (const std::string& line : report.broken) {
+            if (line.starts_with(wanted)) {
+                return;
+            }
+        }
+    }
+    FAIL() << to_string(GetParam().lie) << " was not found in " << seeds_max << " seeds";
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Simulator, Liar,
+    testing::Values(Planted{Lie::edge_disk_keeps_nothing, 1},
+                    Planted{Lie::core_store_not_synced, 1},
+                    Planted{Lie::core_skips_acknowledged, 1},
+                    Planted{Lie::core_forgets_duplicates, 2}, Planted{Lie::feed_issues_twice, 2},
+                    Planted{Lie::second_door, 3}, Planted{Lie::altered_after_ledger, 3},
+                    Planted{Lie::rare_name_leaks, 3}, Planted{Lie::policy_store_not_synced, 4},
+                    Planted{Lie::policy_changes_no_serial, 4}, Planted{Lie::ledger_altered, 5},
+                    Planted{Lie::mqtt_acknowledges_first, 1}),
+    [](const auto& planted) { return std::string(to_string(planted.param.lie)); });
+
+}  // namespace
+}  // namespace tapir::sim

@@ -1,0 +1,479 @@
+#include "witness.hpp"
+
+#include <algorithm>
+#include <chrono>
+
+#include <fmt/format.h>
+
+#include "tapir/crypto/digest.hpp"
+#include "tapir/jose/jws.hpp"
+#include "tapir/lake/lake.hpp"
+#include "tapir/ledger/log.hpp"
+#include "tapir/products/histogram.hpp"
+#include "tapir/products/new_qname.hpp"
+#include "tapir/rpz/trigger.hpp"
+#include "tapir/text/json.hpp"
+
+namespace tapir::sim {
+namespace {
+
+constexpr std::string_view state = "/edge";
+constexpr std::size_t size_max = 64U << 20U;
+constexpr std::size_t broken_max = 20;
+
+std::string folder_of(std::uint64_t index) {
+    return fmt::format("{}/batches/{:010}", state, index);
+}
+
+std::string digest_of(ByteView octets) {
+    return to_hex(crypto::sha256(octets));
+}
+
+// One name, whoever wrote it.
+std::string plain(std::string_view name) {
+    std::string out(name);
+    if (out.ends_with('.')) {
+        out.pop_back();
+    }
+    return out;
+}
+
+std::string zone_text(const rpz::Zone& zone) {
+    std::string out;
+    auto cursor = zone.begin();
+    while (const auto record = cursor.next()) {
+        out += record->key;
+        out += static_cast<char>(record->action);
+    }
+    return out;
+}
+
+}  // namespace
+
+Figures& Figures::operator+=(const Figures& other) {
+    batches += other.batches;
+    histograms += other.histograms;
+    rows += other.rows;
+    events += other.events;
+    observations += other.observations;
+    messages += other.messages;
+    serials += other.serials;
+    return *this;
+}
+
+Witness::Witness(const Traffic& traffic, world::Files& edge_disk, const jose::PrivateJwk& edge_key,
+                 const jose::PrivateJwk& core_key)
+    : traffic_(traffic),
+      edge_disk_(edge_disk),
+      edge_key_(edge_key),
+      core_key_(core_key),
+      verifier_{.origin = edge_key.kid() + "/ledger", .key = edge_key.key().public_key()} {}
+
+std::uint64_t Witness::memory_size() const {
+    constexpr std::uint64_t node_size = 150;  // octets: a node of a map, and what malloc adds
+    std::uint64_t size = checkpoints_.size() * node_size;
+    const auto add = [&size](const auto&... texts) {
+        size += node_size + (0 + ... + texts.capacity());
+    };
+    for (const auto& [text, payload] : payloads_) {
+        add(text, payload.value_or(std::string()));
+    }
+    for (const auto* map : {&by_id_, &id_of_, &text_of_}) {
+        for (const auto& [key, value] : *map) {
+            add(key, value);
+        }
+    }
+    for (const auto& [identity, number] : sequences_) {
+        add(identity);
+    }
+    for (const auto& [serial, zone] : zones_) {
+        add(zone);
+    }
+    for (const auto* set : {&expected_.histograms, &expected_.identities, &expected_.names}) {
+        for (const std::string& text : *set) {
+            add(text);
+        }
+    }
+    return size;
+}
+
+void Witness::breaks(int invariant, const std::string& what) {
+    if (broken_.size() < broken_max) {
+        broken_.push_back(fmt::format("invariant {}: {}", invariant, what));
+    }
+}
+
+Result<Bytes> Witness::ledger_file(std::string_view path) const {
+    return edge_disk_.read(fmt::format("{}/ledger/{}", state, path), size_max);
+}
+
+std::optional<std::string> Witness::payload_of(std::string_view text, const jose::PrivateJwk& key) {
+    if (const auto known = payloads_.find(text); known != payloads_.end()) {
+        return known->second;
+    }
+    const auto jws = jose::UnverifiedJws::parse(text);
+    const auto good = jws ? jws->verify(key.public_jwk()) : fail(jose::JwsError::malformed);
+    auto payload = good ? std::optional<std::string>(good->payload_text()) : std::nullopt;
+    return payloads_.emplace(text, std::move(payload)).first->second;
+}
+
+Result<ledger::Leaf> Witness::leaf(std::uint64_t index) const {
+    const std::uint64_t size = ledger_size();
+    if (index >= size) {
+        return fail(Code::not_found, "no such leaf");
+    }
+    const std::uint64_t bundle = index / ledger::tile_width;
+    const bool is_full = (bundle + 1) * ledger::tile_width <= size;
+    const auto width =
+        is_full ? ledger::tile_width : static_cast<std::size_t>(size % ledger::tile_width);
+    const Bytes octets = TRY(ledger_file(ledger::entries_path(bundle, width)));
+    const auto leaves = TRY(ledger::split_bundle(octets));
+    return ledger::Leaf::parse(leaves.at(index % ledger::tile_width));
+}
+
+// Whether a payload of the batch is this, or holds it as one of its events, and the leaf commits to
+// that payload.
+bool Witness::is_committed(ByteView octets, std::uint64_t index) {
+    const auto known = leaf(index);
+    const auto openings = edge_disk_.read(folder_of(index) + "/openings.jsonl", size_max);
+    if (!known || !openings) {
+        return false;
+    }
+    for (const ledger::LeafPayload& payload : known->payloads) {
+        const auto content = edge_disk_.read(fmt::format("{}/{}", state, payload.name), size_max);
+        if (!content || as_text(*content).find(as_text(octets)) == std::string_view::npos ||
+            (content->size() != octets.size() && octets.size() < 64)) {
+            continue;
+        }
+        std::string_view lines = as_text(*openings);
+        while (!lines.empty()) {
+            const std::size_t end = std::min(lines.find('\n'), lines.size() - 1) + 1;
+            const auto opening = ledger::Opening::parse(lines.substr(0, end - 1));
+            lines.remove_prefix(end);
+            if (opening && opening->commitment == payload.commitment &&
+                ledger::verify_commitment(payload.commitment, opening->salt, *content)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+void Witness::look_for_secrets(std::string_view octets) {
+    if (const auto secret = traffic_.secret_in(octets)) {
+        breaks(3, fmt::format("'{}' left the edge", *secret));
+    }
+}
+
+void Witness::left_edge(ByteView octets) {
+    ++figures_.messages;
+    look_at_checkpoint();
+    const std::uint64_t size = ledger_size();
+    // Those that are settled, or were tidied away since.
+    while (settled_ < size && (edge_disk_.exists(folder_of(settled_) + "/sent") ||
+                               !edge_disk_.exists(folder_of(settled_)))) {
+        ++settled_;
+    }
+    bool is_found = false;
+    for (std::uint64_t index = settled_; index < size && !is_found; ++index) {
+        is_found = is_committed(octets, index);
+    }
+    if (!is_found) {
+        breaks(3, "octets left the edge that no leaf of its ledger commits to");
+    }
+    look_for_secrets(as_text(octets));
+    if (const auto messages = jose::split_batch(as_text(octets))) {
+        for (const std::string_view message : *messages) {
+            if (const auto payload = payload_of(message, edge_key_)) {
+                look_for_secrets(*payload);
+            }
+        }
+    }
+}
+
+std::optional<products::Observation> Witness::observation_of(std::string_view text) {
+    const auto payload = payload_of(text, core_key_);
+    const auto observation = payload ? products::Observation::parse(*payload)
+                                     : fail(products::ObservationError::not_json);
+    if (!observation) {
+        breaks(2, "the core issued what is no observation of its own");
+        return std::nullopt;
+    }
+    return *observation;
+}
+
+void Witness::delivered(std::string_view id, std::string_view jws) {
+    if (!id.empty()) {
+        const auto [known, is_new] = by_id_.emplace(id, jws);
+        if (!is_new && known->second != jws) {
+            breaks(2, fmt::format("two observations have the id {}", id));
+        }
+    }
+    const auto observation = observation_of(jws);
+    for (const auto& item :
+         observation ? observation->added : std::vector<products::ObservationItem>()) {
+        const auto [text, is_new_text] = text_of_.emplace(plain(item.name), jws);
+        if (!is_new_text && text->second != jws) {
+            breaks(2, fmt::format("{} was observed twice", item.name));
+        }
+        if (id.empty()) {
+            continue;
+        }
+        const auto [first, is_first] = id_of_.emplace(plain(item.name), id);
+        if (!is_first && first->second != id) {
+            breaks(2, fmt::format("{} was observed as {} and again as {}", item.name, first->second,
+                                  id));
+        }
+    }
+}
+
+void Witness::on_core_bus(std::string_view message) {
+    const auto json = text::Json::parse(message);
+    const auto sequence = json ? json->integer("sequence") : Result<std::int64_t>(0);
+    const auto from = json ? json->string("edge") : Result<std::string>("");
+    const auto text = json ? json->string("event") : Result<std::string>("");
+    const auto event =
+        text ? products::NewQname::parse(*text) : fail(products::EventError::not_json);
+    if (!sequence || !from || !event) {
+        breaks(2, "a message on the core's bus could not be read");
+        return;
+    }
+    const auto number = static_cast<std::uint64_t>(*sequence);
+    const auto [known, is_new] = sequences_.emplace(*from + " " + event->message_id, number);
+    if (!is_new && known->second != number) {
+        breaks(2, fmt::format("one event is number {} and {} at the core", known->second, number));
+    }
+}
+
+void Witness::served(const rpz::Snapshot& snapshot) {
+    if (serial_ && serial_->newer_than(snapshot.serial)) {
+        breaks(4, fmt::format("serial {} after {}", snapshot.serial.value(), serial_->value()));
+    }
+    if (serial_ != snapshot.serial) {
+        ++figures_.serials;
+    }
+    serial_ = snapshot.serial;
+    const std::string text = digest_of(as_bytes(zone_text(snapshot.zone)));
+    const auto [known, is_new] = zones_.emplace(snapshot.serial.value(), text);
+    if (!is_new && known->second != text) {
+        breaks(4, fmt::format("two zones have the serial {}", snapshot.serial.value()));
+    }
+}
+
+void Witness::look_at_checkpoint() {
+    auto text = ledger_file(ledger::checkpoint_path);
+    if (!text || *text == last_checkpoint_) {
+        return;
+    }
+    last_checkpoint_ = *std::move(text);
+    const auto head = ledger::parse_checkpoint(as_text(last_checkpoint_), verifier_);
+    if (!head) {
+        breaks(5, "a checkpoint cannot be read: " + head.error().what());
+        return;
+    }
+    const auto [known, is_new] = checkpoints_.emplace(head->size, head->root);
+    if (!is_new && known->second != head->root) {
+        breaks(5, fmt::format("two logs of {} leaves", head->size));
+    }
+    head_ = *head;
+    expect_batches(head->size);
+}
+
+void Witness::expect_batches(std::uint64_t size) {
+    for (; accepted_ < size; ++accepted_) {
+        expect_batch(accepted_);
+    }
+}
+
+void Witness::verify_ledger(std::string_view when) {
+    look_at_checkpoint();
+    if (checkpoints_.empty()) {
+        return;
+    }
+    std::vector<ledger::Hash> leaves;
+    const auto report =
+        ledger::verify_log([this](std::string_view path) { return ledger_file(path); }, verifier_,
+                           [&](std::uint64_t, ByteView leaf) {
+                               leaves.push_back(ledger::hash_leaf(leaf));
+                               return Result<void>();
+                           });
+    if (!report) {
+        breaks(5, fmt::format("the ledger does not verify {}: {}", when, report.error().what()));
+        return;
+    }
+    for (const auto& [size, root] : checkpoints_) {
+        if (size > leaves.size() || ledger::root_of(std::span(leaves).first(size)) != root) {
+            breaks(5, fmt::format("the ledger does not extend its checkpoint of {} leaves {}", size,
+                                  when));
+        }
+    }
+}
+
+void Witness::expect_event(std::string_view text) {
+    const auto payload = payload_of(text, edge_key_);
+    const auto event =
+        payload ? products::NewQname::parse(*payload) : fail(products::EventError::not_json);
+    if (!event) {
+        breaks(1, "the outbox holds what is no event of the edge");
+        return;
+    }
+    ++figures_.events;
+    expected_.identities.insert(edge_key_.kid() + " " + event->message_id);
+    expected_.names.insert(plain(event->qname));
+}
+
+// As the lake names it.
+void Witness::expect_histogram(std::string_view name, const std::string& digest) {
+    const auto interval = products::parse_histogram_file_name(name);
+    const auto path = interval ? lake::path_of({.edge = edge_key_.kid(),
+                                                .start = interval->start,
+                                                .length_s = (interval->stop - interval->start) /
+                                                            std::chrono::seconds(1),
+                                                .digest = digest})
+                               : fail(Code::invalid, "no name of a histogram");
+    if (!path) {
+        breaks(1, "the outbox holds what is no histogram of the edge");
+        return;
+    }
+    expected_.histograms.insert(*path);
+}
+
+void Witness::expect_batch(std::uint64_t index) {
+    const std::string folder = folder_of(index);
+    const auto files = edge_disk_.list(folder);
+    if (!files) {
+        breaks(1, fmt::format("batch {} was accepted and is not in the outbox", index));
+        return;
+    }
+    ++figures_.batches;
+    for (const world::DirectoryEntry& file : *files) {
+        const auto content = edge_disk_.read(folder + "/" + file.name, size_max);
+        if (!content) {
+            breaks(1, fmt::format("batch {} cannot be read", index));
+        } else if (file.name.ends_with(".parquet")) {
+            ++figures_.histograms;
+            expect_histogram(file.name, digest_of(*content));
+        } else if (file.name.starts_with("new_qname")) {
+            const auto messages = jose::split_batch(as_text(*content));
+            for (const std::string_view message :
+                 messages ? *messages : std::vector<std::string_view>()) {
+                expect_event(message);
+            }
+        }
+    }
+}
+
+// Each batch that still lies there is marked as sent.
+void Witness::compare_outbox() {
+    const auto found = edge_disk_.list(fmt::format("{}/batches", state));
+    for (const world::DirectoryEntry& entry :
+         found ? *found : std::vector<world::DirectoryEntry>()) {
+        if (!edge_disk_.exists(fmt::format("{}/batches/{}/sent", state, entry.name))) {
+            breaks(1, fmt::format("batch {} was accepted, and not sent after all", entry.name));
+        }
+    }
+}
+
+void Witness::compare_histograms(const Rest& rest) {
+    std::set<std::string> sealed;
+    for (const auto& [path, digest] : rest.lake) {
+        sealed.insert(path);
+        if (path.find(digest.substr(0, 16)) == std::string::npos) {
+            breaks(2, fmt::format("{} holds another histogram", path));
+        }
+    }
+    if (!std::ranges::includes(sealed, expected_.histograms)) {
+        breaks(1, "a histogram that was accepted is not at the core");
+    }
+    if (sealed.size() > expected_.histograms.size()) {
+        breaks(2, "the core has histograms that no edge had accepted");
+    }
+    const auto left = rest.core_disk.list("/core/aggregates");
+    if (!left || std::ranges::any_of(*left, [](const world::DirectoryEntry& file) {
+            return file.name.ends_with(".payload");
+        })) {
+        breaks(1, "a histogram never came into the lake");
+    }
+}
+
+// Nobody's word is taken: what counts is what came onto the core's bus.
+void Witness::compare_events() {
+    for (const std::string& identity : expected_.identities) {
+        if (!sequences_.contains(identity)) {
+            breaks(1, "an event that was accepted is not at the core");
+        }
+    }
+    if (sequences_.size() > expected_.identities.size()) {
+        breaks(2, "the core has events that no edge had accepted");
+    }
+}
+
+void Witness::compare_observations(const Rest& rest) {
+    std::map<std::string, std::uint64_t> issued;
+    if (const auto cursor = rest.core_store.scan("feeds_log")) {
+        for (; (*cursor)->valid(); (*cursor)->next()) {
+            ++figures_.observations;
+            const auto observation =
+                observation_of(as_text((*cursor)->value().subspan(sizeof(std::uint64_t))));
+            for (const auto& item :
+                 observation ? observation->added : std::vector<products::ObservationItem>()) {
+                ++issued[plain(item.name)];
+            }
+        }
+    }
+    for (const auto& [name, count] : issued) {
+        if (count != 1) {
+            breaks(2, fmt::format("{} was observed {} times", name, count));
+        }
+        if (!expected_.names.contains(name)) {
+            breaks(2, fmt::format("{} was observed, and no edge had accepted it", name));
+        }
+    }
+    for (const std::string& name : expected_.names) {
+        // The log forgets after a day; what the policy was told of, it was told of.
+        if (!issued.contains(name) && !text_of_.contains(name)) {
+            breaks(1, fmt::format("{} was accepted and never observed", name));
+        }
+    }
+}
+
+void Witness::compare_zone(const Rest& rest) {
+    std::set<std::string> names = rest.denied;
+    const auto json = text::Json::parse(rest.snapshot, size_max);
+    if (!json || !rest.zone) {
+        breaks(6, "after calm the core has no snapshot, or the policy no zone");
+        return;
+    }
+    const auto messages = json->array_of("observations");
+    for (const text::Json& message : messages ? *messages : std::vector<text::Json>()) {
+        const auto observation = observation_of(message.to_string());
+        for (const auto& item :
+             observation ? observation->added : std::vector<products::ObservationItem>()) {
+            if (item.time_added + std::chrono::seconds(item.ttl_s) > rest.now) {
+                names.insert(plain(item.name));
+                names.insert("*." + plain(item.name));
+            }
+        }
+    }
+    for (const std::string& name : names) {
+        const auto trigger = rpz::Trigger::parse(name);
+        if (trigger && rest.zone->zone.find(trigger->key()) == rpz::Action::none) {
+            breaks(6, fmt::format("{} is in the snapshot and not in the zone", name));
+        }
+    }
+    if (rest.zone->zone.size() != names.size()) {
+        breaks(6, fmt::format("the zone has {} rules, the snapshot means {}",
+                              rest.zone->zone.size(), names.size()));
+    }
+}
+
+void Witness::finish(const Rest& rest) {
+    verify_ledger("at the end");
+    compare_outbox();
+    compare_histograms(rest);
+    compare_events();
+    compare_observations(rest);
+    compare_zone(rest);
+}
+
+}  // namespace tapir::sim
