@@ -107,6 +107,9 @@ Result<std::vector<net::HttpRequest>> upload_requests(const jose::PrivateJwk& ed
         const auto released = TRY(privacy::release_histogram(
             {}, {.start = begin, .stop = begin + std::chrono::minutes(1)}, std::move(rows),
             gate_key));
+        if (!released.payload) {
+            return fail(Code::internal, "the gate let no histogram out");
+        }
         requests.push_back(
             signed_request(edge, "/api/v1/aggregate/histogram", "application/vnd.apache.parquet",
                            released.payload->value().octets, begin.to_string() + "/PT1M"));

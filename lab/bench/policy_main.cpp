@@ -44,6 +44,20 @@ std::string message_of(const jose::PrivateJwk& key, std::size_t first, std::size
     return *jose::sign_jws(key, as_bytes(observation.to_json()));
 }
 
+// Those with one name first.
+std::vector<std::string> all_messages(const jose::PrivateJwk& key) {
+    std::vector<std::string> messages;
+    messages.reserve(single_changes + large_messages);
+    for (std::size_t i = 0; i < single_changes; ++i) {
+        messages.push_back(message_of(key, i, 1));
+    }
+    for (std::size_t i = 0; i < large_messages; ++i) {
+        messages.push_back(
+            message_of(key, single_changes + i * names_in_message, names_in_message));
+    }
+    return messages;
+}
+
 struct Transfer {
     double cpu_s = 0;
     std::uint64_t messages = 0;
@@ -93,6 +107,28 @@ std::string soa_of(std::uint32_t serial) {
     return std::string(as_text(soa));
 }
 
+// AXFR, and IXFR since `serial`, as members of the report.
+Result<std::string> measure_transfers(const rpz::Apex& apex,
+                                      const std::shared_ptr<const rpz::Snapshot>& snapshot,
+                                      std::uint32_t serial, std::size_t entries) {
+    const Transfer axfr = transfer(apex, snapshot, query_for(252, ""));
+    const Transfer ixfr = transfer(apex, snapshot, query_for(251, soa_of(serial)));
+    constexpr std::size_t changes = single_changes + large_messages * names_in_message;
+    // SOA first and last, the NS records, and one record for each name.
+    if (axfr.records < entries + changes + 2 || ixfr.records < changes + 2) {
+        return fail(Code::internal, fmt::format("a transfer is too short: {} and {} records",
+                                                axfr.records, ixfr.records));
+    }
+    return fmt::format(
+        "\"axfr_records_per_s\": {:.0f}, \"axfr_messages_per_s\": {:.0f}, "
+        "\"axfr_octets\": {}, \"ixfr_records_per_s\": {:.0f}, "
+        "\"ixfr_messages_per_s\": {:.0f}",
+        static_cast<double>(axfr.records) / axfr.cpu_s,
+        static_cast<double>(axfr.messages) / axfr.cpu_s, axfr.octets,
+        static_cast<double>(ixfr.records) / ixfr.cpu_s,
+        static_cast<double>(ixfr.messages) / ixfr.cpu_s);
+}
+
 Result<std::string> measure(const std::string& list) {
     world::SystemFiles files;
     const Log log = Log::to_nowhere();
@@ -120,14 +156,7 @@ Result<std::string> measure(const std::string& list) {
     const Times t2 = now();
     const std::uint64_t after_kib = status_kib(files, "RssAnon");
 
-    std::vector<std::string> messages;
-    for (std::size_t i = 0; i < single_changes; ++i) {
-        messages.push_back(message_of(key, i, 1));
-    }
-    for (std::size_t i = 0; i < large_messages; ++i) {
-        messages.push_back(
-            message_of(key, single_changes + i * names_in_message, names_in_message));
-    }
+    const std::vector<std::string> messages = all_messages(key);
     const std::uint32_t serial = engine->snapshot()->serial.value();
     const auto take = [&](std::size_t first, std::size_t count) {
         bool is_taken = true;
@@ -143,27 +172,14 @@ Result<std::string> measure(const std::string& list) {
         return fail(Code::internal, "an observation was refused");
     }
 
-    const Transfer axfr = transfer(apex, engine->snapshot(), query_for(252, ""));
-    const Transfer ixfr = transfer(apex, engine->snapshot(), query_for(251, soa_of(serial)));
-    const std::size_t changes = single_changes + large_messages * names_in_message;
-    // SOA first and last, the NS records, and one record for each name.
-    if (axfr.records < entries + changes + 2 || ixfr.records < changes + 2) {
-        return fail(Code::internal, fmt::format("a transfer is too short: {} and {} records",
-                                                axfr.records, ixfr.records));
-    }
+    const std::string transfers = TRY(measure_transfers(apex, engine->snapshot(), serial, entries));
     return fmt::format(
         "{{\"entries\": {}, \"load_cpu_s\": {:.6f}, \"evaluate_cpu_s\": {:.6f}, "
         "\"octets_per_name\": {:.1f}, \"single_changes_per_s\": {:.1f}, "
-        "\"batched_changes_per_s\": {:.1f}, \"axfr_records_per_s\": {:.0f}, "
-        "\"axfr_messages_per_s\": {:.0f}, \"axfr_octets\": {}, \"ixfr_records_per_s\": {:.0f}, "
-        "\"ixfr_messages_per_s\": {:.0f}}}",
+        "\"batched_changes_per_s\": {:.1f}, {}}}",
         entries, (t1 - t0).cpu_s, (t2 - t1).cpu_s,
         static_cast<double>(after_kib - before_kib) * 1024 / static_cast<double>(entries),
-        single_changes / single_s, large_messages * names_in_message / large_s,
-        static_cast<double>(axfr.records) / axfr.cpu_s,
-        static_cast<double>(axfr.messages) / axfr.cpu_s, axfr.octets,
-        static_cast<double>(ixfr.records) / ixfr.cpu_s,
-        static_cast<double>(ixfr.messages) / ixfr.cpu_s);
+        single_changes / single_s, large_messages * names_in_message / large_s, transfers);
 }
 
 }  // namespace

@@ -47,6 +47,9 @@ bool hear(int socket, dnstap::FrameStreamWriter& writer, const Condition& condit
 
 int connect_to(const std::string& path) {
     const int socket = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (socket < 0) {
+        return -1;
+    }
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     path.copy(address.sun_path, sizeof address.sun_path - 1);
