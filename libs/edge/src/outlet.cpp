@@ -273,7 +273,8 @@ Result<std::unique_ptr<Outlet>> Outlet::open(const OutletSettings& settings,
 Result<std::unique_ptr<Outlet>> Outlet::over(net::HttpClient& client,
                                              const OutletSettings& settings,
                                              const jose::PrivateJwk& key) {
-    return std::unique_ptr<Outlet>(TRY(outlet_over(client, settings.url, key)));
+    auto outlet = TRY(outlet_over(client, settings.url, key));
+    return std::unique_ptr<Outlet>(std::move(outlet));
 }
 
 Result<std::unique_ptr<Outlet>> Outlet::open_mqtt(const MqttSettings& settings,
