@@ -315,6 +315,18 @@ TEST(Answer, OddRequests) {
     EXPECT_EQ(ask(small, loop).messages[0].rcode, rcode_formerr);
 }
 
+// Into itself, it would read on into octets that the answer does not have: here into the OPT.
+TEST(Answer, RefusesAPointerInTheQuestion) {
+    constexpr std::size_t opt_size = 11;
+    const Bytes plain = query({.opt = true});
+    Bytes request = to_bytes(ByteView(plain).first(header_size));
+    append(request, std::string_view("\1a\2\6x\xc0\x0f\0\6\0\1", 11));
+    append(request, ByteView(plain).last(opt_size));
+    const Got got = ask(small, request);
+    EXPECT_EQ(got.outcome, QueryOutcome::malformed);
+    EXPECT_EQ(got.messages[0].rcode, rcode_formerr);
+}
+
 TEST(Answer, ALargeZoneIsManyMessagesWithNothingLost) {
     std::set<std::string> keys;
     for (int i = 0; i < 20'000; ++i) {

@@ -136,7 +136,9 @@ std::optional<Request> read_request(ByteView message) {
     }
     std::size_t at = header_size;
     auto qname = read_name(message, at);
-    if (!qname || at + 4 > message.size()) {
+    // A pointer in the question has nothing before it to point to; into itself it would read on
+    // into what an answer, which repeats the question, has not.
+    if (!qname || at - header_size != qname->size() || at + 4 > message.size()) {
         return std::nullopt;
     }
     request->qname = std::move(*qname);
