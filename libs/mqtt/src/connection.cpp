@@ -92,6 +92,7 @@ struct Connection::Callbacks {
             return;
         }
         std::vector<char*> filters;
+        filters.reserve(topics.size());
         for (const std::string& topic : topics) {
             filters.push_back(const_cast<char*>(topic.c_str()));  // the library only reads them
         }

@@ -131,7 +131,7 @@ private:
 MemoryBroker::MemoryBroker() : impl_(std::make_shared<Impl>()) {}
 MemoryBroker::~MemoryBroker() = default;
 
-std::unique_ptr<Publisher> MemoryBroker::publisher(std::string /*client_id*/) {
+std::unique_ptr<Publisher> MemoryBroker::publisher(std::string_view /*client_id*/) {
     return std::make_unique<MemoryPublisher>([impl = impl_](const Message& message) {
         const std::lock_guard lock(impl->mutex);
         return impl->is_away ? Published::unavailable : impl->take(message);

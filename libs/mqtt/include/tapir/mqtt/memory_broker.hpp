@@ -14,7 +14,7 @@
 
 #include <cstddef>
 #include <memory>
-#include <string>
+#include <string_view>
 
 #include "tapir/mqtt/mqtt.hpp"
 
@@ -28,7 +28,7 @@ public:
     MemoryBroker& operator=(const MemoryBroker&) = delete;
 
     // Neither may outlive the broker.
-    std::unique_ptr<Publisher> publisher(std::string client_id);
+    std::unique_ptr<Publisher> publisher(std::string_view client_id);
     std::unique_ptr<Subscriber> subscriber(const SubscriberSettings& settings, Handlers handlers);
 
     // Hands what waits to the handlers of sessions that are connected, a batch for each session;
