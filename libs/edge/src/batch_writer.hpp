@@ -1,6 +1,6 @@
 // Between the collector and the outbox.
 //
-//     BatchWriter writer(outbox, context, salts, [] { ... });   // writes in the caller's thread
+//     BatchWriter writer(outbox, seen, context, salts, [] { ... });   // in the caller's thread
 //     BatchQueue queue(writer);                                 // ... or in one of its own
 //     Collector collector(..., queue);
 #pragma once
@@ -13,6 +13,7 @@
 #include "bounded_queue.hpp"
 #include "collector.hpp"
 #include "outbox.hpp"
+#include "seen.hpp"
 
 namespace tapir::edge {
 
@@ -22,16 +23,18 @@ inline constexpr std::size_t batches_to_write_max = 16;
 class BatchWriter final : public BatchSink {
 public:
     // `on_batch` is told of each; may be empty.
-    BatchWriter(Outbox& outbox, LeafContext context, SaltSource salts,
+    BatchWriter(Outbox& outbox, Seen& seen, LeafContext context, SaltSource salts,
                 std::function<void()> on_batch)
         : outbox_(outbox),
+          seen_(seen),
           context_(std::move(context)),
           salts_(std::move(salts)),
           on_batch_(std::move(on_batch)) {}
 
     void take(ReadyBatch&& batch) override {
-        // What goes wrong is counted and logged there, and the next batch is another matter.
-        static_cast<void>(outbox_.put(batch, context_, salts_));
+        // What goes wrong is counted and logged there; its names may be released again.
+        const bool is_kept = outbox_.put(batch, context_, salts_).has_value();
+        seen_.settle(batch.names, is_kept ? Seen::Settle::kept : Seen::Settle::lost);
         if (on_batch_) {
             on_batch_();
         }
@@ -39,6 +42,7 @@ public:
 
 private:
     Outbox& outbox_;
+    Seen& seen_;
     const LeafContext context_;
     const SaltSource salts_;
     const std::function<void()> on_batch_;

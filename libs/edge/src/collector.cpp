@@ -113,13 +113,15 @@ void Collector::offer(const NameFound& found, std::string_view name, const priva
         count(fate_of(offer.outcome));
         return;
     }
-    if (!seen_.add(lower_of(name))) {
+    std::string known_as = lower_of(name);
+    if (!seen_.add(known_as)) {
         count(is_compatible ? Fate::name_seen : Fate::released_before);
         return;
     }
     count(is_compatible ? Fate::name_new : Fate::released);
     metrics_.released(privacy::Product::new_qname, 1);
     released_.push_back(std::move(*offer.released));
+    released_names_.push_back(std::move(known_as));
 }
 
 void Collector::on_minute_begin(Minute minute, const std::shared_ptr<const Day>& day) {
@@ -203,12 +205,14 @@ void Collector::cut(UtcTime time) {
         log_.error("collector", "a batch of events could not be made and is lost",
                    {{"events", released_.size()}, {"reason", events.error().what()}});
         released_.clear();
+        seen_.settle(std::exchange(released_names_, {}), Seen::Settle::lost);
         return;
     }
     released_.clear();
     ReadyBatch batch{.time = time,
                      .payloads = std::exchange(payloads_, {}),
                      .events = std::move(events->messages),
+                     .names = std::exchange(released_names_, {}),
                      .suppressed = std::exchange(suppressed_, {}),
                      .key = day_->gate};
     const privacy::Pending& pending = names_.pending();

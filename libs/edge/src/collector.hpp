@@ -36,6 +36,8 @@ struct ReadyBatch {
     UtcTime time;  // the batch's, no finer than the rule says
     std::vector<privacy::Released<privacy::Payload>> payloads;
     std::vector<std::string> events;  // the JWS in the order of release
+    std::vector<std::string>
+        names;  // of the events, for Seen: whoever takes the batch settles them
     Suppressed suppressed;
     std::shared_ptr<const privacy::GateKey> key;
 };
@@ -92,6 +94,7 @@ private:
     std::optional<UtcTime> interval_;  // the one that is open, where cut by data
     std::optional<MinuteTable> single_;
     std::vector<privacy::Released<products::NewQname>> released_;
+    std::vector<std::string> released_names_;  // of `released_`, as Seen knows them
     std::vector<privacy::Released<privacy::Payload>> payloads_;
     Suppressed suppressed_;  // since the last cut
     Suppressed totals_;

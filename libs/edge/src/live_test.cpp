@@ -327,6 +327,10 @@ TEST(Seen, GoesOnWithoutItsStore) {
     EXPECT_FALSE(seen.add("a.se.")) << "remembered in memory";
     EXPECT_TRUE(seen.add("b.se."));
     EXPECT_EQ(counters.value("tapir_edge_store_errors_total"), 2);
+    const std::vector<std::string> both{"a.se.", "b.se."};
+    seen.settle(both, Seen::Settle::kept);
+    EXPECT_EQ(counters.value("tapir_edge_store_errors_total"), 3);
+    EXPECT_FALSE(seen.add("a.se.")) << "still remembered in memory";
     EXPECT_NE(lines.find("No space left"), std::string::npos);
 }
 
@@ -334,8 +338,29 @@ TEST(Seen, RemembersOverARestart) {
     const Log log = Log::to_nowhere();
     Counters counters;
     const auto store = store::open_memory({std::string(seen_family)});
-    EXPECT_TRUE(Seen(*store, log, counters).add("a.se."));
+    const std::vector<std::string> name{"a.se."};
+    {
+        Seen seen(*store, log, counters);
+        EXPECT_TRUE(seen.add("a.se."));
+        seen.settle(name, Seen::Settle::kept);
+    }
     EXPECT_FALSE(Seen(*store, log, counters).add("a.se."));
+}
+
+// Else a crash, or a disk without room, would keep a name from ever leaving.
+TEST(Seen, ForgetsWhatNeverGotToTheDisk) {
+    const Log log = Log::to_nowhere();
+    Counters counters;
+    const auto store = store::open_memory({std::string(seen_family)});
+    const std::vector<std::string> name{"a.se."};
+    {
+        Seen seen(*store, log, counters);
+        EXPECT_TRUE(seen.add("a.se."));
+        EXPECT_FALSE(seen.add("a.se.")) << "it is under way";
+        seen.settle(name, Seen::Settle::lost);
+        EXPECT_TRUE(seen.add("a.se.")) << "its batch could not be written";
+    }
+    EXPECT_TRUE(Seen(*store, log, counters).add("a.se.")) << "the process ended before";
 }
 
 std::string start_error(const std::vector<std::string>& sets, std::string_view toml = {}) {

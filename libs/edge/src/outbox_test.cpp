@@ -10,6 +10,7 @@
 
 #include "sender.hpp"
 #include "setup.hpp"
+#include "tapir/net/http_client.hpp"
 #include "tapir/world/chance.hpp"
 #include "tapir/world/step_thread.hpp"
 #include "testing_tools.hpp"
@@ -313,6 +314,40 @@ TEST(SendSteps, NeedNoThread) {
     EXPECT_TRUE(bench.outbox->unsent().empty());
     steps.cancel();
     EXPECT_TRUE(steps.is_cancelled());
+}
+
+// A core in memory with a word on each event, asked over HTTP as the sender does.
+TEST(Sender, CountsTheEventsThatTheCoreWillNotKeep) {
+    Bench bench;
+    ASSERT_TRUE(bench.put(1).has_value());
+    net::HttpRoutes core;
+    core.add({.method = "POST",
+              .path = "/api/v1/event/new_qname",
+              .body_size_max = 1U << 20U,
+              .handle =
+                  [](const net::HttpRequest&) {
+                      return net::HttpResponse::text(
+                          202, R"({"accepted":1,"duplicate":0,"rejected":[{"index":0,"reason":)"
+                               R"("in_future"},{"index":2,"reason":"too_old"}]})");
+                  },
+              .subscribe = {}});
+    core.add({.method = "POST",
+              .path = "/api/v1/aggregate/*",
+              .body_size_max = 1U << 20U,
+              .handle = [](const net::HttpRequest&) { return net::HttpResponse::text(201, "[]"); },
+              .subscribe = {}});
+    const auto client = net::open_memory_http_client(core, "edge");
+    const jose::PrivateJwk key = public_test_signing_key();
+    OutletSettings settings;
+    settings.url = "http://core.invalid";
+    const auto outlet = Outlet::over(*client, settings, key).take();
+    world::ManualClock clock(UtcTime::from_seconds(300));
+    world::SeededChance chance(1);
+    SendSteps steps({*bench.outbox, *outlet, clock, chance, bench.log, bench.counters, {}});
+    steps.work();
+    EXPECT_TRUE(bench.outbox->unsent().empty());
+    EXPECT_EQ(bench.counters.value("tapir_edge_events_rejected_total"), 2);
+    EXPECT_NE(bench.lines.find("in_future"), std::string::npos);
 }
 
 TEST(Sender, NeverSendsWhatIsNotAsTheLedgerSays) {

@@ -12,6 +12,7 @@
 #include "tapir/mqtt/mqtt.hpp"
 #include "tapir/net/http_client.hpp"
 #include "tapir/products/histogram.hpp"
+#include "tapir/text/json.hpp"
 
 namespace tapir::edge {
 namespace {
@@ -30,6 +31,19 @@ Route route_of(privacy::Product product) {
         return {"/api/v1/aggregate/histogram", "application/vnd.apache.parquet", 201};
     }
     return {"/api/v1/event/new_qname", "application/jose+json", 202};
+}
+
+// What the core says of single events: {"rejected":[{"index":0,"reason":"in_future"}, …]}, at most
+// a thousand. An answer of another form tells nothing.
+void read_rejected(std::string_view answer, SendOutcome& outcome) {
+    const auto json = text::Json::parse(answer);
+    const auto rejected =
+        json ? json->array_of("rejected") : Result<text::Json::Array>(fail(json.error()));
+    if (!rejected || rejected->empty()) {
+        return;
+    }
+    outcome.rejected = rejected->size();
+    outcome.reason = rejected->front().string("reason").value_or("");
 }
 
 Sent verdict_of(int status, int accepted) {
@@ -61,9 +75,13 @@ public:
         if (!answer) {
             return {Sent::unavailable, answer.error().what()};
         }
-        const Sent sent = verdict_of(answer->status, route_of(payload.value().product).status);
-        std::string detail = fmt::format("status {}", answer->status);
-        return {sent, std::move(detail)};
+        SendOutcome outcome{
+            .sent = verdict_of(answer->status, route_of(payload.value().product).status),
+            .detail = fmt::format("status {}", answer->status)};
+        if (outcome.sent == Sent::accepted) {
+            read_rejected(as_text(answer->body), outcome);
+        }
+        return outcome;
     }
 
     void cancel() override { cancel_.request(); }

@@ -66,7 +66,10 @@ struct SendOptions {
 
 struct SendOutcome {
     Sent sent = Sent::unavailable;
-    std::string detail;  // for the log
+    std::string detail{};  // for the log
+    // Events of an accepted batch that the core will not keep, and the first of its reasons.
+    std::size_t rejected = 0;
+    std::string reason{};
 };
 
 // What an outlet over MQTT works with; all must outlive it.

@@ -24,8 +24,9 @@ constexpr std::size_t frames_abreast = 64;
 class TwinSink final : public BatchSink {
 public:
     TwinSink(std::string out, LeafContext context, SaltSource salts, EdgeLedger& ledger,
-             world::Files& files)
+             world::Files& files, Seen& seen)
         : out_(std::move(out)),
+          seen_(seen),
           context_(std::move(context)),
           salts_(std::move(salts)),
           ledger_(ledger),
@@ -35,6 +36,7 @@ public:
         if (result_) {
             result_ = write(batch);
         }
+        seen_.settle(batch.names, Seen::Settle::kept);
     }
 
     const std::string& events() const { return events_; }
@@ -74,6 +76,7 @@ private:
     }
 
     std::string out_;
+    Seen& seen_;
     LeafContext context_;
     SaltSource salts_;
     EdgeLedger& ledger_;
@@ -176,13 +179,13 @@ Result<void> process(const ProcessOptions& options, const text::Settings& settin
     TwinKeys keys = TRY(twin_keys(files, settings, log));
     TRY(prepare(options.out, files));
     const auto ledger = TRY(EdgeLedger::open(files, options.out + "/ledger", keys.signing));
-    TwinSink sink(options.out, leaf_context(settings, profile, *lists, options.version),
-                  salts_of(keys.day), *ledger, files);
-
     Counters counters;
     EdgeMetrics metrics(counters);
     const auto store = store::open_memory({std::string(seen_family)});
     Seen seen(*store, log, counters);
+    TwinSink sink(options.out, leaf_context(settings, profile, *lists, options.version),
+                  salts_of(keys.day), *ledger, files, seen);
+
     CollectorSettings collecting;
     collecting.gate = gate_settings(settings, profile);
     collecting.interval_s = privacy::rule_for(privacy::Product::new_qname, profile).time_s;

@@ -9,30 +9,47 @@ Seen::Seen(store::Store& store, const Log& log, Counters& counters)
                                "Reads and writes of the store of released names that failed.")) {}
 
 bool Seen::add(const std::string& name) {
-    if (cache_.contains(name)) {
+    const std::lock_guard lock(mutex_);
+    if (under_way_.contains(name) || cache_.contains(name)) {
         return false;
     }
-    if (cache_.size() >= seen_cache_max) {
-        cache_.clear();
-    }
-    cache_.insert(name);
     const auto found = store_.get(seen_family, as_bytes(name));
     if (!found) {
         errors_.add();
         log_.error("seen", "cannot read the store of released names",
                    {{"reason", found.error().what()}});
-        return true;
-    }
-    if (*found) {
+    } else if (*found) {
+        if (cache_.size() >= seen_cache_max) {
+            cache_.clear();
+        }
+        cache_.insert(name);
         return false;
     }
-    const auto stored = store_.put(seen_family, as_bytes(name), {}, store::Durability::buffered);
-    if (!stored) {
+    under_way_.insert(name);
+    return true;
+}
+
+void Seen::settle(std::span<const std::string> names, Settle how) {
+    const std::lock_guard lock(mutex_);
+    store::Batch batch;
+    for (const std::string& name : names) {
+        under_way_.erase(name);
+        if (how == Settle::kept) {
+            if (cache_.size() >= seen_cache_max) {
+                cache_.clear();
+            }
+            cache_.insert(name);
+            batch.put(seen_family, as_bytes(name), {});
+        }
+    }
+    if (batch.empty()) {
+        return;
+    }
+    if (const auto stored = store_.write(batch, store::Durability::buffered); !stored) {
         errors_.add();
         log_.error("seen", "cannot write the store of released names",
                    {{"reason", stored.error().what()}});
     }
-    return true;
 }
 
 }  // namespace tapir::edge

@@ -20,7 +20,9 @@ SendSteps::SendSteps(const SenderParts& parts)
       batches_(parts.counters.counter("tapir_edge_batches_total",
                                       "Batches that the core has taken whole.")),
       lost_altered_(parts.counters.counter("tapir_edge_batches_lost_total",
-                                           "Batches lost, by reason.", {{"reason", "altered"}})) {
+                                           "Batches lost, by reason.", {{"reason", "altered"}})),
+      rejected_(parts.counters.counter("tapir_edge_events_rejected_total",
+                                       "Events of accepted batches that the core will not keep.")) {
     for (std::size_t i = 0; i < sent_count; ++i) {
         uploads_.at(i) = &parts.counters.counter(
             "tapir_edge_uploads_total", "Requests to the core, by what came of them.",
@@ -124,6 +126,12 @@ bool SendSteps::send_batch(std::uint64_t index) {
         uploads_.at(static_cast<std::size_t>(outcome.sent))->add();
         if (outcome.sent == Sent::accepted || outcome.sent == Sent::refused) {
             done_.insert(name);
+            if (outcome.rejected > 0) {
+                rejected_.add(outcome.rejected);
+                parts_.log.error(
+                    "sender", "the core will not keep some events of a batch",
+                    {{"batch", index}, {"events", outcome.rejected}, {"reason", outcome.reason}});
+            }
             if (outcome.sent == Sent::refused) {
                 is_refused = true;
                 parts_.log.error("sender", "the core refuses a payload, which is not sent again",

@@ -58,6 +58,7 @@ private:
     SenderParts parts_;
     Counter& batches_;
     Counter& lost_altered_;
+    Counter& rejected_;
     std::array<Counter*, sent_count> uploads_{};
     std::atomic<bool> cancelled_{false};
     std::optional<Duration> due_;  // monotonic; of what waits

@@ -57,9 +57,9 @@ UtcTime floor_to(UtcTime time, std::int64_t interval_s) {
 struct Counting {
     LiveProfile profile;
     std::int64_t interval_s = usual_batch_s;
+    std::unique_ptr<Seen> seen;
     std::unique_ptr<BatchWriter> writer;
     std::unique_ptr<BatchQueue> queue;  // where a thread writes
-    std::unique_ptr<Seen> seen;
     std::unique_ptr<Collector> collector;
     std::unique_ptr<Pipeline> pipeline;
     UtcTime open;  // the interval whose batch is cut next
@@ -213,15 +213,15 @@ Result<void> Station::begin() {
     const SaltSource salts = [&ports](std::string_view /*batch*/, std::string_view /*name*/) {
         return ports.chance.bytes<ledger::salt_size>();
     };
+    counting->seen = std::make_unique<Seen>(ports.store, ports.log, ports.counters);
     counting->writer = std::make_unique<BatchWriter>(
-        *self.outbox, leaf_context(settings, profile, *lists, self.version), salts,
+        *self.outbox, *counting->seen, leaf_context(settings, profile, *lists, self.version), salts,
         self.options.on_batch);
     BatchSink* sink = counting->writer.get();
     if (self.options.writes_in_background) {
         counting->queue = std::make_unique<BatchQueue>(*counting->writer);
         sink = counting->queue.get();
     }
-    counting->seen = std::make_unique<Seen>(ports.store, ports.log, ports.counters);
     CollectorSettings collecting;
     collecting.gate = gate_settings(settings, profile);
     collecting.gate.pending = self.options.pending;
