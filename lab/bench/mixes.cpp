@@ -199,7 +199,10 @@ public:
             if (entry.starts_with('.')) {
                 name = hosts.at(chance.below(hosts.size()));
                 if (chance.happens(333)) {
-                    name = std::string(hosts.at(chance.below(hosts.size()))) + "." + name;
+                    std::string below(hosts.at(chance.below(hosts.size())));
+                    below += '.';
+                    below += name;
+                    name = std::move(below);
                 }
             }
             name += entry;

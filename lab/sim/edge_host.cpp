@@ -95,6 +95,7 @@ Result<void> EdgeHost::open(Ports& ports) {
         on_batch_();
     };
     options.pending = options_.pending;
+    TAPIR_ASSERT(settings_.has_value());
     station_ = TRY(edge::Station::open(*settings_, "simulated",
                                        {.clock = machine().clock,
                                         .files = ports.files,

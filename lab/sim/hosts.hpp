@@ -182,7 +182,8 @@ public:
 private:
     Result<void> open(Ports& ports) override;
     void close() override;
-    Result<std::unique_ptr<mqtt::Subscriber>> subscribe(world::Fuse& fuse, mqtt::Handlers handlers);
+    Result<std::unique_ptr<mqtt::Subscriber>> subscribe(world::Fuse& fuse,
+                                                        const mqtt::Handlers& handlers);
 
     std::optional<text::Settings> settings_;
     Network* network_ = nullptr;

@@ -1,4 +1,6 @@
 // tapir-sim: thousands of runs from seeds, or a day.
+#include "tapir/base/main.hpp"
+
 #include <atomic>
 #include <cstdio>
 #include <mutex>
@@ -50,6 +52,7 @@ Total run_all(std::uint64_t first, std::uint64_t count, unsigned jobs, Lie lie, 
     std::mutex mutex;
     std::atomic<std::uint64_t> next{first};
     std::vector<std::thread> threads;
+    threads.reserve(jobs);
     for (unsigned job = 0; job < jobs; ++job) {
         threads.emplace_back([&] {
             for (std::uint64_t seed = next++; seed < first + count; seed = next++) {
@@ -93,7 +96,7 @@ int show_one(const RunOptions& options) {
     return report.broken.empty() ? 0 : 1;
 }
 
-int main_of(int argc, char** argv) {
+Result<int> main_of(int argc, char** argv) {
     CLI::App app("Tapir's services on simulated ports, from a seed");
     std::uint64_t count = 1000;
     std::uint64_t first = 1;
@@ -135,5 +138,5 @@ int main_of(int argc, char** argv) {
 }  // namespace tapir::sim
 
 int main(int argc, char** argv) {
-    return tapir::sim::main_of(argc, argv);
+    return tapir::run_main("tapir-sim", tapir::sim::main_of, argc, argv);
 }

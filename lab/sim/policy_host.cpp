@@ -81,7 +81,7 @@ void PolicyHost::connect(Network& network, Post* post, Witness& witness) {
 
 // The witness sees what is handed over.
 Result<std::unique_ptr<mqtt::Subscriber>> PolicyHost::subscribe(world::Fuse& fuse,
-                                                                mqtt::Handlers handlers) {
+                                                                const mqtt::Handlers& handlers) {
     mqtt::Handlers seen;
     seen.session_lost = handlers.session_lost;
     seen.keep = [this, keep = handlers.keep](std::span<const mqtt::Message> messages) {
@@ -103,21 +103,21 @@ Result<void> PolicyHost::open(Ports& ports) {
                  witness_->delivered(event.id, event.data);
              }
          }});
+    TAPIR_ASSERT(settings_.has_value());
     policy::Config config = TRY(policy::read_config(*settings_, ports.files));
     service_ = TRY(policy::Service::open(
-        std::move(config), {.store = *ports.store,
-                            .files = ports.files,
-                            .clock = machine().clock,
-                            .chance = ports.chance,
-                            .dns_client = *dns_,
-                            .http_client = client_.get(),
-                            .open_subscriber =
-                                [this, &ports](mqtt::Handlers handlers) {
-                                    return subscribe(ports.fuse, std::move(handlers));
-                                },
-                            .file_stamp = [this](const std::string& /*path*/) { return stamp_; },
-                            .log = machine().log,
-                            .counters = ports.counters}));
+        std::move(config),
+        {.store = *ports.store,
+         .files = ports.files,
+         .clock = machine().clock,
+         .chance = ports.chance,
+         .dns_client = *dns_,
+         .http_client = client_.get(),
+         .open_subscriber =
+             [this, &ports](const mqtt::Handlers& handlers) { return subscribe(ports.fuse, handlers); },
+         .file_stamp = [this](const std::string& /*path*/) { return stamp_; },
+         .log = machine().log,
+         .counters = ports.counters}));
     // What it serves before it has heard of anything.
     show();
     TRY(service_->begin());

@@ -50,9 +50,9 @@ private:
     const std::function<void(ByteView)> leaves_;
 };
 
-std::unique_ptr<mqtt::Publisher> Post::publisher(std::string client_id, world::Fuse& fuse,
+std::unique_ptr<mqtt::Publisher> Post::publisher(std::string_view client_id, world::Fuse& fuse,
                                                  std::function<void(ByteView)> leaves) {
-    return std::make_unique<SimPublisher>(*this, broker_.publisher(std::move(client_id)), fuse,
+    return std::make_unique<SimPublisher>(*this, broker_.publisher(client_id), fuse,
                                           std::move(leaves));
 }
 

@@ -38,7 +38,7 @@ public:
     void acknowledge_first(bool lies) { lies_ = lies; }
 
     // `leaves` sees what is sent; may be empty. The fuse and this must outlive both.
-    std::unique_ptr<mqtt::Publisher> publisher(std::string client_id, world::Fuse& fuse,
+    std::unique_ptr<mqtt::Publisher> publisher(std::string_view client_id, world::Fuse& fuse,
                                                std::function<void(ByteView)> leaves);
     std::unique_ptr<mqtt::Subscriber> subscriber(const mqtt::SubscriberSettings& settings,
                                                  world::Fuse& fuse, mqtt::Handlers handlers);

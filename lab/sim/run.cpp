@@ -15,7 +15,7 @@ constexpr std::int64_t first_day_s = 1'790'000'000 / day_s * day_s;
 // One run in six sees a midnight.
 UtcTime start_of(Dice& dice) {
     const auto second = dice.one_in(6) ? dice.between(day_s - 1500, day_s - 300)
-                                       : dice.between(3600, day_s - 3 * 3600);
+                                       : dice.between(3600, day_s - std::int64_t{3} * 3600);
     return UtcTime::from_seconds(first_day_s + static_cast<std::int64_t>(second));
 }
 

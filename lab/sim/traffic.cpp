@@ -38,6 +38,7 @@ Bytes ipv6_client(unsigned i, unsigned network_count) {
 
 std::vector<Bytes> clients(unsigned count, unsigned network_count, bool ipv6) {
     std::vector<Bytes> out;
+    out.reserve(count);
     for (unsigned i = 0; i < count; ++i) {
         out.push_back(ipv6 ? ipv6_client(i, network_count) : ipv4_client(i, network_count));
     }
