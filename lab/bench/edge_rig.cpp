@@ -90,7 +90,10 @@ void EdgeRig::begin() {
 
 Result<void> EdgeRig::finish() {
     pipeline_->finish();
-    collector_->finish(pipeline_->bounds(), UtcTime());
+    {
+        const StageTimes::Span span(times_, Stage::events);
+        collector_->finish(pipeline_->bounds(), UtcTime());
+    }
     fates_ = collector_->fates();
     fates_.add(pipeline_->take_dispatcher_fates());
     return sink_->result();

@@ -199,10 +199,7 @@ public:
             if (entry.starts_with('.')) {
                 name = hosts.at(chance.below(hosts.size()));
                 if (chance.happens(333)) {
-                    std::string below(hosts.at(chance.below(hosts.size())));
-                    below += '.';
-                    below += name;
-                    name = std::move(below);
+                    name.insert(0, ".").insert(0, hosts.at(chance.below(hosts.size())));
                 }
             }
             name += entry;
@@ -255,7 +252,7 @@ void write_names(const NameMix& mix, const Sink& sink) {
     while (seen.size() < mix.count) {
         std::string name = domain(chance);
         if (chance.happens(250)) {
-            name = std::string(hosts.at(chance.below(hosts.size()))) + "." + name;
+            name.insert(0, ".").insert(0, hosts.at(chance.below(hosts.size())));
         }
         const bool is_suffix = chance.below(3) == 0;
         if (!seen.insert(name).second) {

@@ -13,7 +13,7 @@ import tools
 UNITS = [
     ("load_cpu_s", "list: read and indexed, s", 3),
     ("evaluate_cpu_s", "first zone: evaluated and published, s", 3),
-    ("octets_per_name", "memory a listed name, octets", 0),
+    ("octets_per_name", "memory a listed name, allocator included", 0),
     ("single_changes_per_s", "changes/s, a message and a zone each", 0),
     ("batched_changes_per_s", "changes/s, 200 in a message", 0),
     ("axfr_records_per_s", "AXFR records/s", 0),

@@ -215,6 +215,8 @@ def main():
     def interrupted(*_):
         raise KeyboardInterrupt
 
+    # Also where whoever started us has SIGINT ignored, as a shell does for what it runs behind.
+    signal.signal(signal.SIGINT, interrupted)
     signal.signal(signal.SIGTERM, interrupted)
     signal.signal(signal.SIGHUP, interrupted)
     return run(parser.parse_args())

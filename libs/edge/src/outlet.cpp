@@ -130,8 +130,10 @@ private:
     net::Cancel cancel_;
 };
 
-Result<std::unique_ptr<HttpsOutlet>> outlet_over(net::HttpClient& client, const std::string& url,
-                                                 const jose::PrivateJwk& key) {
+// `own`: the client, where it is the outlet's to keep; else null.
+Result<std::unique_ptr<Outlet>> outlet_over(net::HttpClient& client,
+                                            std::unique_ptr<net::HttpClient> own,
+                                            const std::string& url, const jose::PrivateJwk& key) {
     const std::size_t scheme = url.find("://");
     if (scheme == std::string::npos) {
         return fail(Code::invalid, "expected https://HOST:PORT");
@@ -141,7 +143,9 @@ Result<std::unique_ptr<HttpsOutlet>> outlet_over(net::HttpClient& client, const 
     while (path.ends_with('/')) {
         path.pop_back();
     }
-    return std::make_unique<HttpsOutlet>(client, url.substr(0, slash), std::move(path), key);
+    auto outlet = std::make_unique<HttpsOutlet>(client, url.substr(0, slash), std::move(path), key);
+    outlet->own(std::move(own));
+    return std::unique_ptr<Outlet>(std::move(outlet));
 }
 
 // Messages published together: after each lot it is remembered what the broker has.
@@ -283,16 +287,14 @@ Result<std::unique_ptr<Outlet>> Outlet::open(const OutletSettings& settings,
     auto client = TRY(net::open_http_client({.ca_file = settings.ca_file,
                                              .certificate_file = settings.certificate_file,
                                              .key_file = settings.key_file}));
-    auto outlet = TRY(outlet_over(*client, settings.url, key));
-    outlet->own(std::move(client));
-    return std::unique_ptr<Outlet>(std::move(outlet));
+    net::HttpClient& its_client = *client;
+    return outlet_over(its_client, std::move(client), settings.url, key);
 }
 
 Result<std::unique_ptr<Outlet>> Outlet::over(net::HttpClient& client,
                                              const OutletSettings& settings,
                                              const jose::PrivateJwk& key) {
-    auto outlet = TRY(outlet_over(client, settings.url, key));
-    return std::unique_ptr<Outlet>(std::move(outlet));
+    return outlet_over(client, nullptr, settings.url, key);
 }
 
 Result<std::unique_ptr<Outlet>> Outlet::open_mqtt(const MqttSettings& settings,

@@ -66,6 +66,7 @@ void Pipeline::run_here() {
     }
 }
 
+// NOLINTNEXTLINE(bugprone-exception-escape): a variant of ours always holds something
 Pipeline::~Pipeline() {
     finish();
 }
@@ -176,7 +177,9 @@ void Pipeline::flush_locked() {
         Order order(std::move(batch));
         if (!lane.orders.try_push(order)) {
             fates_.add(Fate::dropped_overload, frames);
-            pool_.give_back(std::move(std::get<FrameBatch>(order)));
+            if (auto* dropped = std::get_if<FrameBatch>(&order)) {
+                pool_.give_back(std::move(*dropped));
+            }
             return;
         }
     } else {

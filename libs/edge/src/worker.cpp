@@ -232,7 +232,7 @@ void Worker::find_rows(const Day& day) {
     }
     for (std::size_t i = 0; i < slots_used_; ++i) {
         Slot& slot = slots_[i];
-        if (slot.table != nullptr) {
+        if (slot.match && slot.table != nullptr) {
             slot.row = &slot.table->row(static_cast<std::uint32_t>(slot.match->id));
         }
     }
