@@ -7,10 +7,11 @@ Fuse::Moment Fuse::step() {
         return Moment::dead;
     }
     ++operations_;
-    if (left_ != std::numeric_limits<std::uint64_t>::max() && --left_ == 0) {
-        return Moment::dying;
+    if (left_ == std::numeric_limits<std::uint64_t>::max()) {
+        return Moment::alive;
     }
-    return Moment::alive;
+    --left_;
+    return left_ == 0 ? Moment::dying : Moment::alive;
 }
 
 }  // namespace tapir::world

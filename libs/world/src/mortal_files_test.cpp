@@ -22,6 +22,8 @@ TEST(Fuse, EndsAtItsOperationAndStaysBurnt) {
     EXPECT_TRUE(fuse.is_burnt());
     EXPECT_EQ(fuse.step(), Fuse::Moment::dead);
     EXPECT_EQ(fuse.operations(), 3U);
+    fuse.light(5);
+    EXPECT_EQ(fuse.step(), Fuse::Moment::dead) << "what is dead stays dead";
 }
 
 // What the last operation made of the disk, over many seeds.

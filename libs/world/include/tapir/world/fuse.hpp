@@ -25,7 +25,7 @@ public:
     explicit Fuse(std::uint64_t seed) : chance_(seed) {}
 
     // `operations` >= 1. Has no effect on a burnt fuse.
-    void light(std::uint64_t operations) { left_ = operations; }
+    void light(std::uint64_t operations) { left_ = is_burnt() ? 0 : operations; }
     void burn() { left_ = 0; }
     bool is_burnt() const { return left_ == 0; }
 
