@@ -106,18 +106,19 @@ Result<void> PolicyHost::open(Ports& ports) {
     TAPIR_ASSERT(settings_.has_value());
     policy::Config config = TRY(policy::read_config(*settings_, ports.files));
     service_ = TRY(policy::Service::open(
-        std::move(config),
-        {.store = *ports.store,
-         .files = ports.files,
-         .clock = machine().clock,
-         .chance = ports.chance,
-         .dns_client = *dns_,
-         .http_client = client_.get(),
-         .open_subscriber =
-             [this, &ports](const mqtt::Handlers& handlers) { return subscribe(ports.fuse, handlers); },
-         .file_stamp = [this](const std::string& /*path*/) { return stamp_; },
-         .log = machine().log,
-         .counters = ports.counters}));
+        std::move(config), {.store = *ports.store,
+                            .files = ports.files,
+                            .clock = machine().clock,
+                            .chance = ports.chance,
+                            .dns_client = *dns_,
+                            .http_client = client_.get(),
+                            .open_subscriber =
+                                [this, &ports](const mqtt::Handlers& handlers) {
+                                    return subscribe(ports.fuse, handlers);
+                                },
+                            .file_stamp = [this](const std::string& /*path*/) { return stamp_; },
+                            .log = machine().log,
+                            .counters = ports.counters}));
     // What it serves before it has heard of anything.
     show();
     TRY(service_->begin());
