@@ -438,7 +438,8 @@ void Witness::compare_observations(const Rest& rest) {
 }
 
 void Witness::compare_zone(const Rest& rest) {
-    std::set<std::string> names = rest.denied;
+    std::set<std::string> names = rest.denied;  // that must be in the zone
+    std::set<std::string> ending;               // that may be
     const auto json = text::Json::parse(rest.snapshot, size_max);
     if (!json || !rest.zone) {
         breaks(6, "after calm the core has no snapshot, or the policy no zone");
@@ -449,16 +450,26 @@ void Witness::compare_zone(const Rest& rest) {
         const auto observation = observation_of(message.to_string());
         for (const auto& item :
              observation ? observation->added : std::vector<products::ObservationItem>()) {
-            if (item.time_added + std::chrono::seconds(item.ttl_s) > rest.now) {
-                names.insert(plain(item.name));
-                names.insert("*." + plain(item.name));
+            const UtcTime end = item.time_added + std::chrono::seconds(item.ttl_s);
+            if (end > rest.now) {
+                auto& where = end > rest.now + 2 * clock_error_max ? names : ending;
+                where.insert(plain(item.name));
+                where.insert("*." + plain(item.name));
             }
         }
     }
-    for (const std::string& name : names) {
+    const auto is_in_zone = [&rest](const std::string& name) {
         const auto trigger = rpz::Trigger::parse(name);
-        if (trigger && rest.zone->zone.find(trigger->key()) == rpz::Action::none) {
+        return !trigger || rest.zone->zone.find(trigger->key()) != rpz::Action::none;
+    };
+    for (const std::string& name : names) {
+        if (!is_in_zone(name)) {
             breaks(6, fmt::format("{} is in the snapshot and not in the zone", name));
+        }
+    }
+    for (const std::string& name : ending) {
+        if (is_in_zone(name)) {
+            names.insert(name);
         }
     }
     if (rest.zone->zone.size() != names.size()) {

@@ -11,7 +11,9 @@
 //     client's address and no name that too few asked for.
 //  4. The serial served never goes back, and one serial is one zone.
 //  5. The ledger verifies, and extends each checkpoint that was ever seen.
-//  6. After calm the policy's zone is what the core's snapshot says.
+//  6. After calm the policy's zone is what the core's snapshot says. An entry whose time is over
+//     within the most that two clocks were apart may be gone already: it ends by the clock of who
+//     took it.
 #pragma once
 
 #include <cstdint>
@@ -32,6 +34,9 @@
 #include "traffic.hpp"
 
 namespace tapir::sim {
+
+// How far the clocks of core and policy are set wrong.
+inline constexpr Duration clock_error_max = std::chrono::seconds(100);
 
 // What is where after calm.
 struct Rest {

@@ -277,7 +277,7 @@ void World::plan_clocks(Duration end) {
     };
     // What the core says must not lie further ahead than the policy believes (five minutes).
     for (const Step& step : {Step{&edge, is_far_from_midnight ? Duration(40min) : Duration(20s)},
-                             Step{&core, 100s}, Step{&policy, 100s}}) {
+                             Step{&core, clock_error_max}, Step{&policy, clock_error_max}}) {
         if (!dice.one_in(3)) {
             continue;
         }
