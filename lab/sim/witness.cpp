@@ -452,9 +452,14 @@ void Witness::compare_zone(const Rest& rest) {
              observation ? observation->added : std::vector<products::ObservationItem>()) {
             const UtcTime end = item.time_added + std::chrono::seconds(item.ttl_s);
             if (end > rest.now) {
-                auto& where = end > rest.now + 2 * clock_error_max ? names : ending;
-                where.insert(plain(item.name));
-                where.insert("*." + plain(item.name));
+                const bool must_stand = end > rest.now + 2 * clock_error_max;
+                for (const std::string& name : {plain(item.name), "*." + plain(item.name)}) {
+                    if (must_stand) {
+                        names.insert(name);
+                    } else {
+                        ending.insert(name);
+                    }
+                }
             }
         }
     }
