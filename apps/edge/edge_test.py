@@ -104,12 +104,17 @@ class Edge(unittest.TestCase):
         clients.write_text("# ours\n10.0.0.0/8\n10.0.0.0/99\n")
         self.write(lists__ignored_clients=f'"{clients}"')
         self.assertIn(f"{clients}:3: ", self.refused())
-        for key, wrong, why in (("url", "mqtt://192.0.2.1", "on loopback only"), ("topic_prefix", "events/#", "topic prefix")):
-            self.write(**{"mqtt__url": '"mqtt://127.0.0.1"', f"mqtt__{key}": f'"{wrong}"'})
+        for key, wrong, expected, why in (("url", "mqtt://192.0.2.1", "a broker that can be spoken to", "on loopback only"),
+                                          ("topic_prefix", "events/#", "words joined by /", "events/#"),
+                                          ("ca", "/nowhere/ca.pem", "a readable file", "/nowhere/ca.pem")):
+            line = self.write(**{"mqtt__url": '"mqtt://127.0.0.1"', f"mqtt__{key}": f'"{wrong}"'})
             refused = self.refused()
-            self.assertIn(f"{self.config}:", refused)
-            self.assertIn("mqtt.url: expected a broker that can be spoken to", refused)
+            self.assertIn(f"{self.config}:{line}: mqtt.{key}: expected {expected}", refused)
             self.assertIn(why, refused)
+        self.write(mqtt__url='"mqtt://127.0.0.1"', mqtt__cert=f'"{self.config}"')
+        self.assertIn(f"{self.config}: mqtt.key: expected both a certificate and its key", self.refused())
+        line = self.write(workers="0")
+        self.assertIn(f"{self.config}:{line}: workers: expected at least 1", self.refused())
         line = self.write(workers='"many"')
         self.assertIn(f"{self.config}:{line}: workers: expected", self.refused())
         (self.folder / "edge-1.example.jwk").chmod(0o644)

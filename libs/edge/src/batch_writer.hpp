@@ -32,7 +32,8 @@ public:
           on_batch_(std::move(on_batch)) {}
 
     void take(ReadyBatch&& batch) override {
-        // What goes wrong is counted and logged there; its names may be released again.
+        // What goes wrong is counted and logged there. Its names may be released again: under
+        // `compatible` at once, else when the day's table of pending names begins anew.
         const bool is_kept = outbox_.put(batch, context_, salts_).has_value();
         seen_.settle(batch.names, is_kept ? Seen::Settle::kept : Seen::Settle::lost);
         if (on_batch_) {

@@ -87,6 +87,9 @@ Result<void> run(const text::Settings& settings, const std::string& version, wor
     if (const auto forbidden = world::forbid_core_dumps(); !forbidden) {
         log.warn("edge", "core dumps cannot be forbidden", {{"reason", forbidden.error().what()}});
     }
+    if (settings.integer("workers") == 0) {
+        return settings.refuse("workers", "at least 1: whoever reads must not count as well", "0");
+    }
     Ports ports;
     TRY(signing_key(ports.files, settings, KeyFiles::guarded));  // before anything is made
     TRY(open_store(settings, ports));

@@ -11,7 +11,6 @@ namespace tapir::edge {
 namespace {
 
 constexpr std::size_t state_count = 6;
-constexpr std::size_t frames_abreast = 64;
 
 class StreamInput final : public Input {
 public:
@@ -46,7 +45,7 @@ private:
                 break;
             }
             frames.commit(*got);
-            add_all(frames);
+            pipeline_.add_all(frames);
             // Nothing more to read at once: what there is goes on.
             pipeline_.flush();
             if (frames.frames_oversized() != oversized) {
@@ -71,20 +70,6 @@ private:
             log_.warn("input", "a peer does not speak Frame Streams; connection closed",
                       {{"reason", dnstap::to_string(*error)}});
         }
-    }
-
-    // Every whole frame that was read, many at a time.
-    void add_all(dnstap::FrameStreamServer& frames) {
-        std::array<ByteView, frames_abreast> some;
-        std::size_t count = 0;
-        while (const auto frame = frames.next()) {
-            some.at(count++) = *frame;
-            if (count == some.size()) {
-                pipeline_.add(some);
-                count = 0;
-            }
-        }
-        pipeline_.add(std::span(some).first(count));
     }
 
     Pipeline& pipeline_;

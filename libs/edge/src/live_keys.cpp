@@ -13,9 +13,28 @@ namespace {
 constexpr std::size_t day_size = 8;  // octets of the day's number before the key
 constexpr std::int64_t day_s = 86'400;
 constexpr std::size_t consent_size_max = 65'536;
+constexpr std::string_view temporary_mark = ".tmp-";  // world::Files::write_atomically
 
 std::int64_t day_of(UtcTime time) {
     return time.seconds() / day_s;
+}
+
+// A crash while a key was written leaves a file beside it. It must not outlive its day: from a key
+// follow all later ones.
+Result<void> remove_leftovers(world::Files& files, const std::string& path) {
+    const std::size_t slash = path.rfind('/');
+    const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash);
+    const std::string left = path.substr(slash + 1) + std::string(temporary_mark);
+    const auto found = files.list(folder);
+    if (!found) {
+        return {};  // no folder, no leftovers
+    }
+    for (const world::DirectoryEntry& entry : *found) {
+        if (entry.name.starts_with(left)) {
+            TRY(files.remove(folder + "/" + entry.name));
+        }
+    }
+    return {};
 }
 
 }  // namespace
@@ -33,6 +52,7 @@ Result<void> write_day_key(world::Files& files, const std::string& path, const D
 Result<DayKeys> open_day_keys(world::Files& files, const std::string& path, UtcTime now,
                               world::Chance& chance) {
     const std::int64_t today = day_of(now);
+    TRY(remove_leftovers(files, path));
     if (!files.exists(path)) {
         auto octets = chance.bytes<client::day_key_size>();
         DayKeys keys(today, client::DayKey::from(octets));

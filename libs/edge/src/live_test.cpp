@@ -87,6 +87,19 @@ TEST(DayKeys, OnlyGoForward) {
     EXPECT_FALSE(open_day_keys(files, "/day.key", now, chance).has_value()) << "a day to come";
 }
 
+TEST(DayKeys, LeaveNothingBehindOfAWriteThatACrashCutShort) {
+    world::MemoryFiles files;
+    world::SeededChance chance(3);
+    const auto now = UtcTime::from_seconds(t0);
+    ASSERT_TRUE(files.make_directories("/state").has_value());
+    for (const char* name : {"/state/day.key.tmp-17-1", "/state/day.keys"}) {
+        ASSERT_TRUE(files.write_atomically(name, to_bytes("K")).has_value());
+    }
+    ASSERT_TRUE(open_day_keys(files, "/state/day.key", now, chance).has_value());
+    EXPECT_FALSE(files.exists("/state/day.key.tmp-17-1"));
+    EXPECT_TRUE(files.exists("/state/day.keys")) << "not ours";
+}
+
 TEST(Consent, HoldsThirtyDaysFromItsDate) {
     world::MemoryFiles files;
     const auto now = *UtcTime::parse("2026-11-24T12:00:00Z");

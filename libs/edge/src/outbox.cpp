@@ -116,7 +116,13 @@ Result<void> Outbox::write(std::uint64_t index, const ReadyBatch& batch, const B
     }
     TRY(files_.write_atomically(part + "/leaf.json", leaf.octets));
     TRY(files_.write_atomically(part + "/openings.jsonl", as_bytes(leaf.openings)));
-    return files_.rename(part, folder(index));
+    auto renamed = files_.rename(part, folder(index));
+    if (!renamed) {
+        // It may stand there and yet not be on the disk for good. Who is told that it is lost must
+        // not see it leave.
+        remove_folder(folder(index));
+    }
+    return renamed;
 }
 
 Result<void> Outbox::put(const ReadyBatch& batch, const LeafContext& context,
@@ -129,7 +135,8 @@ Result<void> Outbox::put(const ReadyBatch& batch, const LeafContext& context,
         if (files_.exists(folder(ledger_.size()))) {
             const std::uint64_t older = ledger_.size();
             TRY(bring_in(older));
-            entries_.emplace(older, TRY(read_entry(older)));
+            // Its leaf is there; what cannot be read of it now only makes its size unknown.
+            entries_.emplace(older, read_entry(older).value_or(Entry{.time = batch.time}));
         }
         const std::uint64_t index = ledger_.size();
         const auto path = [index](const privacy::Payload& payload) {
@@ -144,7 +151,11 @@ Result<void> Outbox::put(const ReadyBatch& batch, const LeafContext& context,
                        {{"batch", index}, {"reason", appended.error().what()}});
             return {};
         }
-        entries_.emplace(index, TRY(read_entry(index)));
+        Entry entry{.time = batch.time, .size = leaf.octets.size() + leaf.openings.size()};
+        for (const auto& released : batch.payloads) {
+            entry.size += released.value().octets.size();
+        }
+        entries_.emplace(index, entry);
         return {};
     };
     auto result = attempt();

@@ -25,7 +25,8 @@ constexpr const char* dir = "/state";
 
 // One edge's state on a disk in memory; restart() is what a new process finds.
 struct Bench {
-    world::MemoryFiles files;
+    std::unique_ptr<world::MemoryFiles> own = std::make_unique<world::MemoryFiles>();
+    world::MemoryFiles& files = *own;
     jose::PrivateJwk key = public_test_signing_key();
     std::string lines;
     Log log = Log::to_string(lines);
@@ -35,6 +36,7 @@ struct Bench {
     std::unique_ptr<Outbox> outbox;
 
     Bench() { restart(); }
+    explicit Bench(world::MemoryFiles& other) : files(other) { restart(); }
     void restart() {
         outbox.reset();
         auto opened = EdgeLedger::open(files, std::string(dir) + "/ledger", key);
@@ -44,13 +46,25 @@ struct Bench {
         ASSERT_TRUE(box.has_value()) << box.error().what();
         outbox = std::move(*box);
     }
-    Result<void> put(std::int64_t minute) {
+    Result<void> put(std::int64_t minute, std::size_t event_count = 0) {
         const Day day(0, public_test_day_key());
         ReadyBatch batch;
         batch.time = UtcTime::from_seconds(minute * 60);
         batch.key = day.gate;
-        auto events =
-            privacy::release_events(privacy::Profile::standard, {}, batch.time, *day.gate, key);
+        // Under `compatible` once is enough.
+        privacy::GateSettings gate;
+        gate.profile = privacy::Profile::compatible;
+        privacy::NameGate names(gate);
+        std::vector<privacy::Released<products::NewQname>> released;
+        for (std::size_t i = 0; i < event_count; ++i) {
+            const std::string name = "n" + std::to_string(i) + ".se.";
+            privacy::NameCandidate candidate;
+            candidate.name = name;
+            candidate.minute = batch.time;
+            released.push_back(*names.offer(candidate, *day.gate).released);
+        }
+        auto events = privacy::release_events(privacy::Profile::standard, released, batch.time,
+                                              *day.gate, key);
         batch.payloads = std::move(events->payloads);
         privacy::RowCandidate row;
         row.entry = "a.se.";
@@ -134,6 +148,30 @@ TEST(Outbox, SurvivesAFullDiskAtAnyWrite) {
     }
     EXPECT_GT(failures, 20U);
     EXPECT_GT(successes, 20U);
+}
+
+// The folder is renamed, and then the disk cannot say that it is so for good.
+class UncertainFiles final : public world::MemoryFiles {
+public:
+    Result<void> rename(const std::string& from, const std::string& to) override {
+        TRY(MemoryFiles::rename(from, to));
+        return is_uncertain ? Result<void>(fail(Code::unavailable, "Input/output error"))
+                            : Result<void>();
+    }
+    bool is_uncertain = false;
+};
+
+TEST(Outbox, NeverSendsWhatItCalledLost) {
+    UncertainFiles files;
+    Bench bench(files);
+    files.is_uncertain = true;
+    EXPECT_FALSE(bench.put(1).has_value());
+    EXPECT_EQ(bench.lost("not_written"), 1);
+    files.is_uncertain = false;
+    ASSERT_TRUE(bench.put(2).has_value());
+    EXPECT_EQ(bench.outbox->unsent().size(), 1U);
+    EXPECT_EQ(bench.outbox->reopen(0)->time, UtcTime::from_seconds(120));
+    bench.expect_sound();
 }
 
 TEST(Outbox, BringsInTheLeafOfAFolderThatACrashLeft) {
@@ -312,25 +350,43 @@ TEST(SendSteps, NeedNoThread) {
     clock.advance(60s);
     EXPECT_EQ(steps.work(), Duration());
     EXPECT_TRUE(bench.outbox->unsent().empty());
+    ASSERT_TRUE(bench.put(2).has_value());
     steps.cancel();
-    EXPECT_TRUE(steps.is_cancelled());
+    clock.advance(120s);
+    steps.work();
+    EXPECT_EQ(bench.outbox->unsent().size(), 1U) << "nothing is sent any more";
+}
+
+TEST(Sender, DoesNotCallTakenWhatStaysHere) {
+    Bench bench;
+    ASSERT_TRUE(bench.put(1).has_value());
+    ASSERT_TRUE(bench.put(2).has_value());
+    world::ManualClock clock(UtcTime::from_seconds(300));
+    world::SeededChance chance(1);
+    ScriptedOutlet outlet;
+    outlet.script = {Sent::accepted, Sent::unrouted};
+    SendSteps steps({*bench.outbox, outlet, clock, chance, bench.log, bench.counters, {}});
+    steps.work();
+    EXPECT_TRUE(bench.outbox->unsent().empty());
+    EXPECT_EQ(bench.counters.value("tapir_edge_batches_total"), 1) << "the second alone";
+    EXPECT_EQ(bench.counters.value("tapir_edge_uploads_total{outcome=\"unrouted\"}"), 1);
+    EXPECT_EQ(bench.counters.value("tapir_edge_uploads_total{outcome=\"accepted\"}"), 3);
 }
 
 // A core in memory with a word on each event, asked over HTTP as the sender does.
-TEST(Sender, CountsTheEventsThatTheCoreWillNotKeep) {
+class RejectingCore : public ::testing::TestWithParam<std::pair<int, std::string>> {};
+
+TEST_P(RejectingCore, HasItsRejectionsCounted) {
+    const auto& [status, word] = GetParam();
     Bench bench;
-    ASSERT_TRUE(bench.put(1).has_value());
+    ASSERT_TRUE(bench.put(1, 4).has_value());
     net::HttpRoutes core;
-    core.add({.method = "POST",
-              .path = "/api/v1/event/new_qname",
-              .body_size_max = 1U << 20U,
-              .handle =
-                  [](const net::HttpRequest&) {
-                      return net::HttpResponse::text(
-                          202, R"({"accepted":1,"duplicate":0,"rejected":[{"index":0,"reason":)"
-                               R"("in_future"},{"index":2,"reason":"too_old"}]})");
-                  },
-              .subscribe = {}});
+    core.add(
+        {.method = "POST",
+         .path = "/api/v1/event/new_qname",
+         .body_size_max = 1U << 20U,
+         .handle = [&](const net::HttpRequest&) { return net::HttpResponse::text(status, word); },
+         .subscribe = {}});
     core.add({.method = "POST",
               .path = "/api/v1/aggregate/*",
               .body_size_max = 1U << 20U,
@@ -346,9 +402,21 @@ TEST(Sender, CountsTheEventsThatTheCoreWillNotKeep) {
     SendSteps steps({*bench.outbox, *outlet, clock, chance, bench.log, bench.counters, {}});
     steps.work();
     EXPECT_TRUE(bench.outbox->unsent().empty());
-    EXPECT_EQ(bench.counters.value("tapir_edge_events_rejected_total"), 2);
+    EXPECT_EQ(bench.counters.value("tapir_edge_events_rejected_total"), 3);
     EXPECT_NE(bench.lines.find("in_future"), std::string::npos);
 }
+
+// It lists some of them, never more than a thousand; if it keeps none, it answers 400.
+INSTANTIATE_TEST_SUITE_P(
+    Sender, RejectingCore,
+    ::testing::Values(
+        std::pair{202,
+                  R"({"accepted":1,"duplicate":0,"rejected":[{"index":0,"reason":"in_future"}]})"},
+        std::pair{202,
+                  R"({"accepted":0,"duplicate":1,"rejected":[{"index":0,"reason":"in_future"},)"
+                  R"({"index":1,"reason":"too_old"},{"index":2,"reason":"too_old"}]})"},
+        std::pair{
+            400, R"({"accepted":0,"duplicate":1,"rejected":[{"index":3,"reason":"in_future"}]})"}));
 
 TEST(Sender, NeverSendsWhatIsNotAsTheLedgerSays) {
     Bench bench;

@@ -9,6 +9,7 @@
 
 #include "tapir/jose/http_signature.hpp"
 #include "tapir/jose/jws.hpp"
+#include "tapir/mqtt/broker_settings.hpp"
 #include "tapir/mqtt/mqtt.hpp"
 #include "tapir/net/http_client.hpp"
 #include "tapir/products/histogram.hpp"
@@ -33,16 +34,28 @@ Route route_of(privacy::Product product) {
     return {"/api/v1/event/new_qname", "application/jose+json", 202};
 }
 
-// What the core says of single events: {"rejected":[{"index":0,"reason":"in_future"}, …]}, at most
-// a thousand. An answer of another form tells nothing.
-void read_rejected(std::string_view answer, SendOutcome& outcome) {
+// What the core says of the events of a batch: {"accepted":1,"duplicate":0,"rejected":[{"index":1,
+// "reason":"in_future"}, …]}. It lists no more than a thousand, so the numbers say how many. An
+// answer of another form tells nothing.
+void read_rejected(std::string_view answer, const privacy::Payload& payload, SendOutcome& outcome) {
     const auto json = text::Json::parse(answer);
-    const auto rejected =
-        json ? json->array_of("rejected") : Result<text::Json::Array>(fail(json.error()));
-    if (!rejected || rejected->empty()) {
+    const auto sent = jose::split_batch(as_text(payload.octets));
+    if (!json || !sent) {
         return;
     }
-    outcome.rejected = rejected->size();
+    const auto accepted = json->integer("accepted");
+    const auto duplicate = json->integer("duplicate");
+    const auto rejected = json->array_of("rejected");
+    if (!accepted || !duplicate || !rejected || rejected->empty()) {
+        return;
+    }
+    const auto total = static_cast<std::int64_t>(sent->size());
+    const auto listed = static_cast<std::int64_t>(rejected->size());
+    if (*accepted < 0 || *duplicate < 0 || *accepted > total || *duplicate > total - *accepted) {
+        return;
+    }
+    outcome.rejected =
+        static_cast<std::size_t>(std::max(total - *accepted - *duplicate, std::min(listed, total)));
     outcome.reason = rejected->front().string("reason").value_or("");
 }
 
@@ -78,8 +91,9 @@ public:
         SendOutcome outcome{
             .sent = verdict_of(answer->status, route_of(payload.value().product).status),
             .detail = fmt::format("status {}", answer->status)};
-        if (outcome.sent == Sent::accepted) {
-            read_rejected(as_text(answer->body), outcome);
+        if (payload.value().product == privacy::Product::new_qname &&
+            (outcome.sent == Sent::accepted || outcome.sent == Sent::refused)) {
+            read_rejected(as_text(answer->body), payload.value(), outcome);
         }
         return outcome;
     }
@@ -151,6 +165,19 @@ Result<std::unique_ptr<Outlet>> outlet_over(net::HttpClient& client,
 // Messages published together: after each lot it is remembered what the broker has.
 constexpr std::size_t lot_size_max = 1024;
 
+bool is_topic_prefix(std::string_view prefix) {
+    for (;;) {
+        const std::size_t slash = prefix.find('/');
+        if (!mqtt::is_topic_level(prefix.substr(0, slash))) {
+            return false;
+        }
+        if (slash == std::string_view::npos) {
+            return true;
+        }
+        prefix.remove_prefix(slash + 1);
+    }
+}
+
 Result<std::string> topic_of(const MqttSettings& settings, const std::string& kid) {
     if (!mqtt::is_topic_level(kid)) {
         return fail(
@@ -159,17 +186,11 @@ Result<std::string> topic_of(const MqttSettings& settings, const std::string& ki
                         "/ + #, and without $ in front",
                         kid));
     }
-    for (std::string_view rest = settings.topic_prefix;;) {
-        const std::size_t slash = rest.find('/');
-        if (!mqtt::is_topic_level(rest.substr(0, slash))) {
-            return fail(Code::invalid, fmt::format("topic prefix '{}': expected words joined by /",
-                                                   settings.topic_prefix));
-        }
-        if (slash == std::string_view::npos) {
-            return settings.topic_prefix + "/" + kid + "/new_qname";
-        }
-        rest.remove_prefix(slash + 1);
+    if (!is_topic_prefix(settings.topic_prefix)) {
+        return fail(Code::invalid, fmt::format("topic prefix '{}': expected words joined by /",
+                                               settings.topic_prefix));
     }
+    return settings.topic_prefix + "/" + kid + "/new_qname";
 }
 
 class MqttOutlet final : public Outlet {
@@ -179,10 +200,7 @@ public:
         : publisher_(publisher),
           topic_(std::move(topic)),
           rest_(std::move(rest)),
-          log_(parts.log),
-          unrouted_(parts.counters.counter(
-              "tapir_edge_payloads_unrouted_total",
-              "Payloads that stay here: events go to a broker, and no core.url is set.")) {}
+          log_(parts.log) {}
 
     // The publisher of this outlet alone.
     void own(std::unique_ptr<mqtt::Publisher> publisher) { own_ = std::move(publisher); }
@@ -198,8 +216,7 @@ public:
         if (!std::exchange(has_said_unrouted_, true)) {
             log_.warn("outlet", "core.url is not set: histograms stay here", {});
         }
-        unrouted_.add();
-        return {Sent::accepted, "no way out; it stays here"};
+        return {Sent::unrouted, "core.url is not set"};
     }
 
     void cancel() override {
@@ -215,7 +232,9 @@ private:
         if (!messages) {
             return {Sent::refused, "the payload is no batch of messages"};
         }
-        if (std::exchange(begun_, payload.name) != payload.name) {
+        // Payloads of two batches may have one name.
+        if (auto digest = jose::content_digest(payload.octets); begun_ != digest) {
+            begun_ = std::move(digest);
             taken_ = 0;
             refused_ = 0;
         }
@@ -266,9 +285,8 @@ private:
     const std::string topic_;
     const std::unique_ptr<Outlet> rest_;
     const Log& log_;
-    Counter& unrouted_;
     bool has_said_unrouted_ = false;
-    // The payload that is under way, and how many of its messages are done, from the first on.
+    // Digest of the payload under way, and how many of its messages are done, from the first on.
     std::string begun_;
     std::size_t taken_ = 0;
     std::size_t refused_ = 0;
@@ -277,9 +295,37 @@ private:
 }  // namespace
 
 std::string_view to_string(Sent sent) {
-    static constexpr std::array<std::string_view, sent_count> names{"accepted", "unavailable",
-                                                                    "busy", "denied", "refused"};
+    static constexpr std::array<std::string_view, sent_count> names{
+        "accepted", "unavailable", "busy", "denied", "refused", "unrouted"};
     return names.at(static_cast<std::size_t>(sent));
+}
+
+text::SettingTable mqtt_settings_table() {
+    using text::Setting;
+    text::SettingTable table = mqtt::broker_settings();
+    table.push_back(Setting::string("mqtt.client_id", "",
+                                    "Client identifier at the broker; empty: KID-tapir, with the "
+                                    "id of the signing key."));
+    table.push_back(Setting::string("mqtt.topic_prefix", "events/up",
+                                    "Beginning of the topic; events go to PREFIX/KID/new_qname. "
+                                    "Histograms go to core.url in any case; without it they stay "
+                                    "here, as long as sent.age_max says."));
+    return table;
+}
+
+Result<MqttSettings> read_mqtt_settings(const text::Settings& settings, world::Files& files) {
+    const mqtt::Broker broker = TRY(mqtt::read_broker(settings, files));
+    MqttSettings over;
+    over.url = broker.url;
+    over.ca_file = broker.ca_file;
+    over.certificate_file = broker.certificate_file;
+    over.key_file = broker.key_file;
+    over.client_id = settings.string("mqtt.client_id");
+    over.topic_prefix = settings.string("mqtt.topic_prefix");
+    if (!over.url.empty() && !is_topic_prefix(over.topic_prefix)) {
+        return settings.refuse("mqtt.topic_prefix", "words joined by /", over.topic_prefix);
+    }
+    return over;
 }
 
 Result<std::unique_ptr<Outlet>> Outlet::open(const OutletSettings& settings,

@@ -20,8 +20,10 @@
 #include "tapir/base/time.hpp"
 #include "tapir/jose/jwk.hpp"
 #include "tapir/privacy/gate.hpp"
+#include "tapir/text/settings.hpp"
 #include "tapir/world/chance.hpp"
 #include "tapir/world/clock.hpp"
+#include "tapir/world/files.hpp"
 
 namespace tapir::net {
 class HttpClient;
@@ -55,8 +57,9 @@ enum class Sent : std::uint8_t {
     busy,         // 429, 503 and other 5xx: again later
     denied,       // 401, 403: key or certificate are not known (yet): again later
     refused,      // any other answer: the same will never be taken
+    unrouted,     // there is no way out for it: it stays here
 };
-inline constexpr std::size_t sent_count = 5;
+inline constexpr std::size_t sent_count = 6;
 std::string_view to_string(Sent sent);
 
 struct SendOptions {
@@ -67,10 +70,15 @@ struct SendOptions {
 struct SendOutcome {
     Sent sent = Sent::unavailable;
     std::string detail{};  // for the log
-    // Events of an accepted batch that the core will not keep, and the first of its reasons.
+    // Events that the core will not keep, and the first of its reasons.
     std::size_t rejected = 0;
     std::string reason{};
 };
+
+// The rows of the table of settings that are MqttSettings: mqtt.url and what belongs to it.
+text::SettingTable mqtt_settings_table();
+// Without mqtt.url the URL is empty and nothing else is looked at. Errors name the setting.
+Result<MqttSettings> read_mqtt_settings(const text::Settings& settings, world::Files& files);
 
 // What an outlet over MQTT works with; all must outlive it.
 struct MqttParts {
@@ -93,8 +101,8 @@ public:
                                                 const jose::PrivateJwk& key);
 
     // Events to a broker, everything else through `rest`. Without a `rest` there is no way out for
-    // it: it counts as accepted and stays here (tapir_edge_payloads_unrouted_total). What a broker
-    // took of a payload is not sent again when the payload is. Errors: `invalid`.
+    // it: `unrouted`. What a broker took of a payload is not sent again when the payload is.
+    // Errors: `invalid`.
     static Result<std::unique_ptr<Outlet>> open_mqtt(const MqttSettings& settings,
                                                      const jose::PrivateJwk& key,
                                                      std::unique_ptr<Outlet> rest,

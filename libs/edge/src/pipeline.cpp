@@ -8,13 +8,6 @@ namespace {
 
 constexpr std::int64_t minutes_in_day = 1440;
 
-template <class... F>
-struct Overloaded : F... {
-    using F::operator()...;
-};
-template <class... F>
-Overloaded(F...) -> Overloaded<F...>;
-
 }  // namespace
 
 Pipeline::Pipeline(const PipelineSettings& settings, const std::shared_ptr<const Lists>& lists,
@@ -66,7 +59,6 @@ void Pipeline::run_here() {
     }
 }
 
-// NOLINTNEXTLINE(bugprone-exception-escape): a variant of ours always holds something
 Pipeline::~Pipeline() {
     finish();
 }
@@ -238,44 +230,44 @@ void Pipeline::cut(UtcTime time) {
 }
 
 void Pipeline::obey(Lane& lane, Order& order) {
-    std::visit(Overloaded{
-                   [&](FrameBatch& batch) {
-                       lane.answers.push(lane.worker.count(batch));
-                       pool_.give_back(std::move(batch));
-                   },
-                   [&](const Close& close) { lane.answers.push(lane.worker.take(close.minute)); },
-                   [&](const Adopt& adopt) { lane.worker.adopt(adopt.minute); },
-               },
-               order);
+    if (auto* batch = std::get_if<FrameBatch>(&order)) {
+        lane.answers.push(lane.worker.count(*batch));
+        pool_.give_back(std::move(*batch));
+    } else if (const auto* close = std::get_if<Close>(&order)) {
+        lane.answers.push(lane.worker.take(close->minute));
+    } else if (const auto* adopt = std::get_if<Adopt>(&order)) {
+        lane.worker.adopt(adopt->minute);
+    }
 }
 
 void Pipeline::take(const Step& step) {
-    std::visit(Overloaded{
-                   [&](const FromLane& from) {
-                       auto answer = lanes_[from.lane]->answers.pop();
-                       TAPIR_ASSERT(answer && std::holds_alternative<BatchResult>(*answer));
-                       consumer_.on_batch(std::get<BatchResult>(std::move(*answer)));
-                   },
-                   [&](const Begin& begin) { consumer_.on_minute_begin(begin.minute, begin.day); },
-                   [&](const Close& close) { collect_minute(close.minute); },
-                   [&](const Cut& cut) { consumer_.on_cut(cut.time); },
-               },
-               step);
+    if (const auto* from = std::get_if<FromLane>(&step)) {
+        auto answer = lanes_[from->lane]->answers.pop();
+        auto* result = answer ? std::get_if<BatchResult>(&*answer) : nullptr;
+        TAPIR_ASSERT(result != nullptr);
+        consumer_.on_batch(std::move(*result));
+    } else if (const auto* begin = std::get_if<Begin>(&step)) {
+        consumer_.on_minute_begin(begin->minute, begin->day);
+    } else if (const auto* close = std::get_if<Close>(&step)) {
+        collect_minute(close->minute);
+    } else if (const auto* cut = std::get_if<Cut>(&step)) {
+        consumer_.on_cut(cut->time);
+    }
 }
 
 void Pipeline::collect_minute(Minute minute) {
     std::optional<MinuteTable> all;
     for (const auto& lane : lanes_) {
         auto answer = lane->answers.pop();
-        TAPIR_ASSERT(answer && std::holds_alternative<std::optional<MinuteTable>>(*answer));
-        auto table = std::get<std::optional<MinuteTable>>(std::move(*answer));
-        if (!table) {
+        auto* table = answer ? std::get_if<std::optional<MinuteTable>>(&*answer) : nullptr;
+        TAPIR_ASSERT(table != nullptr);
+        if (!*table) {
             continue;
         }
         if (all) {
-            all->rows.merge(std::move(table->rows));
+            all->rows.merge(std::move((*table)->rows));
         } else {
-            all = std::move(table);
+            all = std::move(*table);
         }
     }
     consumer_.on_minute_end(minute, std::move(all));

@@ -34,6 +34,7 @@ namespace tapir::edge {
 
 inline constexpr std::size_t worker_count_max = 64;
 inline constexpr std::size_t batch_queue_max = 128;  // batches waiting for one worker
+inline constexpr std::size_t frames_abreast = 64;    // given at once, where there are many
 
 // Who takes what was counted. Called in order, from the collector's thread; without workers from
 // the caller's, inside the call that caused it.
@@ -66,6 +67,23 @@ public:
     // Copies the frames.
     void add(std::span<const ByteView> frames);
     void add(ByteView frame) { add(std::span(&frame, 1)); }
+    // Every frame that `frames.next()` has ready; how many they were.
+    template <class Frames>
+    std::uint64_t add_all(Frames& frames) {
+        std::array<ByteView, frames_abreast> some;
+        std::size_t count = 0;
+        std::uint64_t all = 0;
+        while (const auto frame = frames.next()) {
+            some[count++] = *frame;
+            ++all;
+            if (count == some.size()) {
+                add(some);
+                count = 0;
+            }
+        }
+        add(std::span(some).first(count));
+        return all;
+    }
     // Frames that never came here as octets: oversized, truncated.
     void add_unread(Fate fate, std::uint64_t count);
     // Sends what waits for a full batch: when there is nothing more to read at once.

@@ -18,8 +18,6 @@
 namespace tapir::edge {
 namespace {
 
-constexpr std::size_t frames_abreast = 64;
-
 // Writes what leaves to disk. The first error is kept, for the end.
 class TwinSink final : public BatchSink {
 public:
@@ -108,17 +106,7 @@ Result<CaptureReport> read_capture(const std::string& path, world::Files& files,
     dnstap::FstrmReader reader(file->bytes());
     CaptureReport report;
     report.file = path.substr(path.rfind('/') + 1);
-    std::array<ByteView, frames_abreast> some;
-    std::size_t count = 0;
-    while (const auto frame = reader.next()) {
-        some.at(count++) = *frame;
-        if (count == some.size()) {
-            pipeline.add(some);
-            count = 0;
-        }
-        ++report.frames;
-    }
-    pipeline.add(std::span(some).first(count));
+    report.frames = pipeline.add_all(reader);
     report.oversized = reader.frames_oversized();
     report.state = dnstap::to_string(reader.state());
     pipeline.add_unread(Fate::frame_oversized, report.oversized);

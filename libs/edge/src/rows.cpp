@@ -122,6 +122,11 @@ void RowTable::Store::clear() {
     sketches.clear();
 }
 
+std::size_t RowPool::store_count() {
+    const std::lock_guard lock(mutex_);
+    return stores_.size();
+}
+
 std::unique_ptr<RowTable::Store> RowPool::take() {
     const std::lock_guard lock(mutex_);
     if (stores_.empty()) {
@@ -133,6 +138,12 @@ std::unique_ptr<RowTable::Store> RowPool::take() {
 }
 
 void RowPool::give_back(std::unique_ptr<RowTable::Store> store) {
+    // Slots are at most half full, so at most an eighth of the memory was needed.
+    const bool is_sparse = store->slots.size() > 16 * std::max<std::size_t>(store->row_count, 256);
+    store->sparse_uses = is_sparse ? store->sparse_uses + 1 : 0;
+    if (store->sparse_uses > sparse_uses_max) {
+        return;
+    }
     store->clear();
     const std::lock_guard lock(mutex_);
     if (stores_.size() < stores_max) {

@@ -136,6 +136,7 @@ private:
         std::size_t row_count = 0;
         TagPool tags;
         std::deque<sketch::HyperLogLog> sketches;
+        unsigned sparse_uses = 0;  // one after the other, in which most of it lay idle
 
         void clear();
     };
@@ -154,10 +155,14 @@ private:
     std::unique_ptr<Store> store_;
 };
 
-// Memory of tables that are gone, for those to come.
+// Memory of tables that are gone, for those to come. What has been far too large for a while is
+// given back to the system: one heavy minute is not kept for ever.
 class RowPool {
 public:
     static constexpr std::size_t stores_max = 4;
+    static constexpr unsigned sparse_uses_max = 10;
+
+    std::size_t store_count();
 
 private:
     friend class RowTable;

@@ -107,6 +107,28 @@ TEST(Rows, BeginEmptyInMemoryThatWasUsedBefore) {
     }
 }
 
+TEST(Rows, GiveBackWhatOneHeavyMinuteNeeded) {
+    const auto pool = std::make_shared<RowPool>();
+    const auto use = [&pool](std::uint32_t rows) {
+        RowTable table(sketch::HllSettings{}, pool);
+        for (std::uint32_t index = 0; index < rows; ++index) {
+            table.row(index);
+        }
+    };
+    use(100'000);
+    for (unsigned minute = 0; minute < RowPool::sparse_uses_max; ++minute) {
+        use(10);
+        EXPECT_EQ(pool->store_count(), 1U) << "one quiet minute is no reason";
+    }
+    use(100'000);
+    for (unsigned minute = 0; minute < RowPool::sparse_uses_max; ++minute) {
+        use(10);
+        EXPECT_EQ(pool->store_count(), 1U) << "it was needed in between";
+    }
+    use(10);
+    EXPECT_EQ(pool->store_count(), 0U);
+}
+
 TEST(Rows, StopCountingAtTheHighestValueRatherThanBeginAnew) {
     RowTable one(sketch::HllSettings{});
     RowTable other(sketch::HllSettings{});

@@ -3,7 +3,7 @@
 //     Seen seen(*store, log, counters);
 //     if (seen.add(name)) { ... }              // true: it is new; from now on it is under way
 //     seen.settle(names, Settle::kept);        // their batch is on the disk: remembered for good
-//     seen.settle(names, Settle::lost);        // it is not: they are new again
+//     seen.settle(names, Settle::lost);        // it is not: here they are new again
 //
 // A name is remembered only after its batch was accepted: a crash between the two lets it leave
 // twice, never not at all. The store holds what was released, under the name's text in lower case,

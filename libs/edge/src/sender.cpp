@@ -22,10 +22,10 @@ SendSteps::SendSteps(const SenderParts& parts)
       lost_altered_(parts.counters.counter("tapir_edge_batches_lost_total",
                                            "Batches lost, by reason.", {{"reason", "altered"}})),
       rejected_(parts.counters.counter("tapir_edge_events_rejected_total",
-                                       "Events of accepted batches that the core will not keep.")) {
+                                       "Events that the core will not keep.")) {
     for (std::size_t i = 0; i < sent_count; ++i) {
         uploads_.at(i) = &parts.counters.counter(
-            "tapir_edge_uploads_total", "Requests to the core, by what came of them.",
+            "tapir_edge_uploads_total", "Attempts to send a payload, by what came of them.",
             {{"outcome", std::string(to_string(static_cast<Sent>(i)))}});
     }
 }
@@ -115,6 +115,7 @@ bool SendSteps::send_batch(std::uint64_t index) {
     }
     if (std::exchange(done_of_, index) != index) {
         done_.clear();  // an older batch went away half sent
+        is_unrouted_ = false;
     }
     bool is_refused = false;
     for (const auto& payload : batch->payloads) {
@@ -124,8 +125,10 @@ bool SendSteps::send_batch(std::uint64_t index) {
         }
         const SendOutcome outcome = parts_.outlet.send(payload, options);
         uploads_.at(static_cast<std::size_t>(outcome.sent))->add();
-        if (outcome.sent == Sent::accepted || outcome.sent == Sent::refused) {
+        if (outcome.sent == Sent::accepted || outcome.sent == Sent::refused ||
+            outcome.sent == Sent::unrouted) {
             done_.insert(name);
+            is_unrouted_ |= outcome.sent == Sent::unrouted;
             if (outcome.rejected > 0) {
                 rejected_.add(outcome.rejected);
                 parts_.log.error(
@@ -147,7 +150,7 @@ bool SendSteps::send_batch(std::uint64_t index) {
     }
     done_.clear();
     parts_.outbox.settle(index, is_refused ? Settled::refused : Settled::sent);
-    if (!is_refused) {
+    if (!is_refused && !std::exchange(is_unrouted_, false)) {
         batches_.add();
     }
     return true;

@@ -46,7 +46,6 @@ public:
     Duration work();
     // Ends a work() that waits for the core, and all sending, for good.
     void cancel();
-    bool is_cancelled() const { return cancelled_; }
 
 private:
     // Until nothing waits (true) or something failed that may succeed later.
@@ -65,6 +64,7 @@ private:
     Duration again_{};             // monotonic; not before, after a failure
     std::int64_t failures_ = 0;
     std::set<std::string> done_;            // payloads of the batch that is being sent
+    bool is_unrouted_ = false;              // whether one of them stays here
     std::optional<std::uint64_t> done_of_;  // which that is
 };
 

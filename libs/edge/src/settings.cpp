@@ -1,11 +1,13 @@
 #include "tapir/edge/settings.hpp"
 
+#include "outlet.hpp"
+
 namespace tapir::edge {
 
 text::SettingTable settings_table() {
     using text::Setting;
     using namespace std::chrono_literals;
-    return {
+    text::SettingTable table{
         Setting::path("input.unix", "/run/tapir/edge/dnstap.sock",
                       "Unix socket on which resolvers deliver dnstap; empty: none."),
         Setting::string("input.tcp", "", "Address and port for dnstap over TCP; empty: none."),
@@ -36,17 +38,6 @@ text::SettingTable settings_table() {
         Setting::path("core.ca", "", "Certificate authority of the core: a PEM file."),
         Setting::path("core.cert", "", "Certificate of this edge: a PEM file."),
         Setting::path("core.key", "", "Key of that certificate: a PEM file."),
-        Setting::string("mqtt.url", "",
-                        "Broker for events: mqtts://HOST:PORT; empty: they go to the core. "
-                        "Histograms go to the core in any case."),
-        Setting::path("mqtt.ca", "", "Certificate authority of the broker: a PEM file."),
-        Setting::path("mqtt.cert", "", "Certificate of this edge for the broker: a PEM file."),
-        Setting::path("mqtt.key", "", "Key of that certificate: a PEM file."),
-        Setting::string("mqtt.client_id", "",
-                        "Client identifier at the broker; empty: KID-tapir, with the id of the "
-                        "signing key."),
-        Setting::string("mqtt.topic_prefix", "events/up",
-                        "Beginning of the topic; events go to PREFIX/KID/new_qname."),
         Setting::path("state.dir", "/var/lib/tapir/edge", "Outbox, ledger, what was released."),
         Setting::size("outbox.size_max", 1LL << 30, 1LL << 20, 1LL << 40,
                       "Octets that may wait for the core; then the oldest batches go, counted."),
@@ -57,10 +48,14 @@ text::SettingTable settings_table() {
         Setting::string("metrics.listen", "127.0.0.1:2112",
                         "Address and port of /metrics; empty: none."),
         Setting::integer("workers", 1, 0, 64, "threads",
-                         "Threads that decode and count; 0: whoever reads does it."),
+                         "Threads that decode and count; 0, for offline runs only: whoever reads "
+                         "does it."),
         Setting::integer("histogram.hll_explicit_threshold", 20, 1, 131'072, "clients",
                          "Clients kept exactly before a sketch is made; acts in compatible."),
     };
+    const text::SettingTable mqtt = mqtt_settings_table();
+    table.insert(table.end(), mqtt.begin(), mqtt.end());
+    return table;
 }
 
 }  // namespace tapir::edge

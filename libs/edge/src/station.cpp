@@ -62,8 +62,9 @@ struct Counting {
     std::unique_ptr<BatchQueue> queue;  // where a thread writes
     std::unique_ptr<Collector> collector;
     std::unique_ptr<Pipeline> pipeline;
-    UtcTime open;  // the interval whose batch is cut next
-    std::int64_t day = 0;
+    UtcTime open;                  // the interval whose batch is cut next
+    std::int64_t day = 0;          // whose key is on the disk
+    std::int64_t day_refused = 0;  // whose key the disk has refused
     Duration tidied{};
 };
 
@@ -85,6 +86,8 @@ struct Station::Impl {
 
     Result<void> open();
     Result<void> open_outlet();
+    Result<void> open_mqtt();
+    Result<DayKeys> read_day_keys();
     void keep_day_key();
 
     const text::Settings& settings;
@@ -115,9 +118,18 @@ Result<void> Station::Impl::open() {
     keeping.age_max = settings.duration("outbox.age_max");
     keeping.sent_age_max = settings.duration("sent.age_max");
     outbox = TRY(Outbox::open(ports.files, state, *ledger, keeping, ports.log, ports.counters));
-    TRY(open_outlet());
-    mark.emplace(ports.files, state, ports.clock.now(), ports.log, ports.counters);
-    return {};
+    // What waits from before leaves at the day's second too (R6).
+    second = TRY(read_day_keys()).current()->gate->batch_second();
+    return open_outlet();
+}
+
+Result<DayKeys> Station::Impl::read_day_keys() {
+    auto keys = open_day_keys(ports.files, day_key_path, ports.clock.now(), ports.chance);
+    if (!keys) {
+        return settings.refuse("state.dir", "a folder with a usable day.key, or none",
+                               keys.error().what());
+    }
+    return keys;
 }
 
 Result<void> Station::Impl::open_outlet() {
@@ -135,24 +147,7 @@ Result<void> Station::Impl::open_outlet() {
         }
         outlet = std::move(*opened);
     }
-    MqttSettings over;
-    over.url = settings.string("mqtt.url");
-    if (!over.url.empty()) {
-        over.ca_file = settings.string("mqtt.ca");
-        over.certificate_file = settings.string("mqtt.cert");
-        over.key_file = settings.string("mqtt.key");
-        over.client_id = settings.string("mqtt.client_id");
-        over.topic_prefix = settings.string("mqtt.topic_prefix");
-        const MqttParts with{ports.clock, ports.chance, ports.log, ports.counters};
-        auto opened = ports.publisher != nullptr
-                          ? Outlet::over_mqtt(*ports.publisher, over, *key, std::move(outlet), with)
-                          : Outlet::open_mqtt(over, *key, std::move(outlet), with);
-        if (!opened) {
-            return settings.refuse("mqtt.url", "a broker that can be spoken to",
-                                   opened.error().what());
-        }
-        outlet = std::move(*opened);
-    }
+    TRY(open_mqtt());
     if (!outlet) {
         ports.log.warn("edge",
                        "neither core.url nor mqtt.url is set: what may leave stays in the outbox");
@@ -166,18 +161,41 @@ Result<void> Station::Impl::open_outlet() {
     return {};
 }
 
-// The day has turned: what is on the disk must not open the day before any more.
+// In front of what there is: events go to the broker.
+Result<void> Station::Impl::open_mqtt() {
+    const MqttSettings over = TRY(read_mqtt_settings(settings, ports.files));
+    if (over.url.empty()) {
+        return {};
+    }
+    const MqttParts with{ports.clock, ports.chance, ports.log, ports.counters};
+    auto opened = ports.publisher != nullptr
+                      ? Outlet::over_mqtt(*ports.publisher, over, *key, std::move(outlet), with)
+                      : Outlet::open_mqtt(over, *key, std::move(outlet), with);
+    if (!opened) {
+        return settings.refuse("mqtt.url", "a broker that can be spoken to", opened.error().what());
+    }
+    outlet = std::move(*opened);
+    return {};
+}
+
+// The day has turned: what is on the disk must not open the day before any more. Until it can be
+// written it is tried again at each tick.
 void Station::Impl::keep_day_key() {
     const auto today = counting->pipeline->day();
     if (today->number == counting->day) {
         return;
     }
-    counting->day = today->number;
     second = today->gate->batch_second();
     if (const auto written = write_day_key(ports.files, day_key_path, *today); !written) {
-        ports.log.error("edge", "the new day's key cannot be written: the old one stays on disk",
-                        {{"reason", written.error().what()}});
+        if (std::exchange(counting->day_refused, today->number) != today->number) {
+            ports.log.error("edge",
+                            "the new day's key cannot be written: the old one stays on disk until "
+                            "it can",
+                            {{"reason", written.error().what()}});
+        }
+        return;
     }
+    counting->day = today->number;
 }
 
 Station::Station(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -228,17 +246,13 @@ Result<void> Station::begin() {
     collecting.cuts_by_data = false;
     counting->collector = std::make_unique<Collector>(collecting, lists, *counting->seen, *self.key,
                                                       self.metrics, ports.log, *sink);
-    auto keys = open_day_keys(ports.files, self.day_key_path, ports.clock.now(), ports.chance);
-    if (!keys) {
-        return settings.refuse("state.dir", "a folder with a usable day.key, or none",
-                               keys.error().what());
-    }
+    DayKeys keys = TRY(self.read_day_keys());
     PipelineSettings piping;
     piping.workers = static_cast<std::size_t>(settings.integer("workers"));
     piping.drops_when_full = true;
     piping.worker = worker_settings(settings, profile);
     const UtcTime now = ports.clock.now();
-    counting->pipeline = std::make_unique<Pipeline>(piping, lists, std::move(*keys),
+    counting->pipeline = std::make_unique<Pipeline>(piping, lists, std::move(keys),
                                                     DataClock::live(now), *counting->collector);
     const auto today = counting->pipeline->day();
     counting->open = floor_to(now, counting->interval_s);
@@ -246,6 +260,10 @@ Result<void> Station::begin() {
     counting->tidied = ports.clock.monotonic();
     self.second = today->gate->batch_second();
     self.counting = std::move(counting);
+    if (!self.mark) {
+        self.mark.emplace(ports.files, settings.string("state.dir"), now, ports.log,
+                          ports.counters);
+    }
     return {};
 }
 

@@ -56,15 +56,16 @@ struct Pipes {
         const rlimit both{value, value};
         ::setrlimit(resource, &both);
     };
-    sigset_t none{};
-    ::sigemptyset(&none);
-    ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
-    std::signal(SIGPIPE, SIG_DFL);
     // What a terminal or a service manager sends to a whole group is for the parent to heed: it
-    // waits for its children, and would blame their input if they were gone.
+    // waits for its children, and would blame their input if they were gone. Before they are let
+    // through: what is pending goes with it.
     for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGQUIT}) {
         std::signal(number, SIG_IGN);
     }
+    std::signal(SIGPIPE, SIG_DFL);
+    sigset_t none{};
+    ::sigemptyset(&none);
+    ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
     limit(RLIMIT_CORE, 0);
     limit(RLIMIT_CPU, command.cpu_s_max);
     ::dup2(pipes.input.end(0), 0);

@@ -64,8 +64,8 @@ std::vector<std::string> store_families();
 
 class Station {
 public:
-    // The signing key is read, ledger and outbox are opened as they lie in state.dir, which is
-    // there. Errors name file, line and setting. `settings` must outlive it.
+    // The keys are read, ledger and outbox are opened as they lie in state.dir, which is there.
+    // Errors name file, line and setting. `settings` must outlive it.
     static Result<std::unique_ptr<Station>> open(const text::Settings& settings,
                                                  std::string version, const StationPorts& ports,
                                                  StationOptions options);

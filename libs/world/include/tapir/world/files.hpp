@@ -105,7 +105,7 @@ public:
 };
 
 // Files in memory, for tests and the simulator: a disk of limited size that can be told to fail.
-class MemoryFiles final : public Files {
+class MemoryFiles : public Files {
 public:
     // Writes that would make all files together larger than `capacity` fail with `exhausted`.
     explicit MemoryFiles(std::uint64_t capacity = 1ULL << 40U) : capacity_(capacity) {}

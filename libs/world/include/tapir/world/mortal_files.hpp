@@ -39,7 +39,7 @@ public:
 
 private:
     Result<void> alive(const std::string& path) const;
-    // Nothing: go on. Else the process is dead, or has died and `torn` happened.
+    // Does `whole`; or the process is dead, or dies now, and `torn` or `whole` has happened.
     template <class Torn, class Whole>
     Result<void> change(const std::string& path, const Torn& torn, const Whole& whole);
 
