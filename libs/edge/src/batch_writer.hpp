@@ -5,6 +5,7 @@
 //     Collector collector(..., queue);
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <thread>
 #include <utility>
@@ -18,11 +19,15 @@
 namespace tapir::edge {
 
 inline constexpr std::size_t batches_to_write_max = 16;
+inline constexpr std::size_t batches_unwritten_max = 60;
+inline constexpr std::size_t unwritten_size_max = 64U << 20U;  // octets
 
-// Puts batches on the disk.
+// Puts batches on the disk. What the disk does not take is tried again, the oldest first, whenever
+// another comes, and at the end: a disk that was full for some minutes loses nothing. Beyond the
+// limits above the oldest is lost, counted.
 class BatchWriter final : public BatchSink {
 public:
-    // `on_batch` is told of each; may be empty.
+    // `on_batch` is called when some are on the disk; may be empty.
     BatchWriter(Outbox& outbox, Seen& seen, LeafContext context, SaltSource salts,
                 std::function<void()> on_batch)
         : outbox_(outbox),
@@ -31,22 +36,67 @@ public:
           salts_(std::move(salts)),
           on_batch_(std::move(on_batch)) {}
 
+    BatchWriter(const BatchWriter&) = delete;
+    BatchWriter& operator=(const BatchWriter&) = delete;
+    ~BatchWriter() override { finish(); }
+
     void take(ReadyBatch&& batch) override {
-        // What goes wrong is counted and logged there. Its names may be released again: under
-        // `compatible` at once, else when the day's table of pending names begins anew.
-        const bool is_kept = outbox_.put(batch, context_, salts_).has_value();
-        seen_.settle(batch.names, is_kept ? Seen::Settle::kept : Seen::Settle::lost);
-        if (on_batch_) {
-            on_batch_();
+        unwritten_size_ += size_of(batch);
+        unwritten_.push_back(std::move(batch));
+        write();
+        while (unwritten_.size() > batches_unwritten_max ||
+               (unwritten_.size() > 1 && unwritten_size_ > unwritten_size_max)) {
+            lose_oldest();
+        }
+    }
+    // What cannot be written now is lost.
+    void finish() {
+        write();
+        while (!unwritten_.empty()) {
+            lose_oldest();
         }
     }
 
 private:
+    static std::size_t size_of(const ReadyBatch& batch) {
+        std::size_t size = 0;
+        for (const auto& payload : batch.payloads) {
+            size += payload.value().octets.size();
+        }
+        return size;
+    }
+
+    void write() {
+        bool is_any = false;
+        while (!unwritten_.empty() && outbox_.put(unwritten_.front(), context_, salts_)) {
+            is_any = true;
+            settle_oldest(Seen::Settle::kept);
+        }
+        if (is_any && on_batch_) {
+            on_batch_();
+        }
+    }
+
+    // Its names may be released again: under `compatible` at once, else when the day's table of
+    // pending names begins anew.
+    void lose_oldest() {
+        outbox_.lose(unwritten_.front());
+        settle_oldest(Seen::Settle::lost);
+    }
+
+    void settle_oldest(Seen::Settle how) {
+        seen_.settle(unwritten_.front().names, how);
+        unwritten_size_ -= size_of(unwritten_.front());
+        unwritten_.pop_front();
+    }
+
     Outbox& outbox_;
     Seen& seen_;
     const LeafContext context_;
     const SaltSource salts_;
     const std::function<void()> on_batch_;
+    std::deque<ReadyBatch> unwritten_;  // the oldest first
+    std::size_t unwritten_size_ = 0;    // octets of their payloads
 };
 
 // Hands batches on in a thread of its own, so that a slow disk does not hold up the counting.

@@ -161,12 +161,16 @@ Result<void> Outbox::put(const ReadyBatch& batch, const LeafContext& context,
     auto result = attempt();
     if (!result) {
         errors_.add();
-        lost_not_written_.add();
-        log_.error("outbox", "a batch cannot be written and is lost",
-                   {{"reason", result.error().what()}});
+        log_.error("outbox", "a batch cannot be written", {{"reason", result.error().what()}});
     }
     show();
     return result;
+}
+
+void Outbox::lose(const ReadyBatch& batch) {
+    lost_not_written_.add();
+    log_.error("outbox", "a batch that could not be written is lost",
+               {{"time", batch.time.to_string()}});
 }
 
 std::vector<std::uint64_t> Outbox::unsent() const {

@@ -58,8 +58,11 @@ public:
                                                 EdgeLedger& ledger, const OutboxSettings& settings,
                                                 const Log& log, Counters& counters);
 
-    // A batch without payloads is none. After an error it is lost, counted and logged.
+    // A batch without payloads is none. After an error, counted and logged, nothing of it is here:
+    // the caller may try again, or lose() it.
     Result<void> put(const ReadyBatch& batch, const LeafContext& context, const SaltSource& salts);
+    // Counts and logs a batch that could not be put.
+    void lose(const ReadyBatch& batch);
     // Those that wait, the oldest first.
     std::vector<std::uint64_t> unsent() const;
     Result<OutgoingBatch> reopen(std::uint64_t index) const;

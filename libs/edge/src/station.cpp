@@ -315,6 +315,7 @@ void Station::end() {
     if (counting.queue) {
         counting.queue->finish();
     }
+    counting.writer->finish();
     self.counting.reset();
 }
 

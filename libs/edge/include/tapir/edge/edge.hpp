@@ -5,8 +5,8 @@
 //
 // The resolver is never blocked: its frames are always read, and dropped in whole batches, counted,
 // when the workers are behind. What was accepted (a batch on the disk, its leaf in the ledger)
-// survives a crash at any instant and leaves until the core has it; what is still being counted is
-// in memory only and is lost with the process.
+// survives a crash at any instant and leaves until the core has it; what is still being counted, or
+// waits up to an hour for a disk that is full, is in memory only and is lost with the process.
 #pragma once
 
 #include <string>
