@@ -104,9 +104,11 @@ def main():
     parser.add_argument("--ten-million", action="store_true", help="also with 10 M well-known names")
     parser.add_argument("--quick", action="store_true", help="100 000 names and frames, one run: to see that it works")
     parser.add_argument("--instructions", action="store_true", help="callgrind instead of clocks; fails if they have become more")
-    parser.add_argument("--record", action="store_true", help="with --instructions: write them down")
+    parser.add_argument("--record", action="store_true", help="with --instructions: write them down; nothing may be uncommitted")
     options = parser.parse_args()
     tools.WORK.mkdir(parents=True, exist_ok=True)
+    if options.record and not options.instructions:
+        parser.error("--record goes with --instructions")
     if options.instructions:
         sys.exit(0 if instructions.run(options.record) else 1)
     entries = 100_000 if options.quick else 1_000_000
