@@ -76,7 +76,7 @@ def row(result):
 # What the parts of a run are called, in the order in which a frame meets them.
 STAGES = [("split", "frames split"), ("dnstap", "dnstap fields"), ("rest", "copy, minute, queue"), ("decode", "DNS message, name folded and hashed"),
           ("look_up", "well-known list"), ("tag", "clients tagged; registered domains"), ("count", "rows counted"), ("names", "gate of names"),
-          ("rows", "gate of rows, Parquet"), ("events", "events signed"), ("outbox", "ledger, disk")]
+          ("rows", "gate of rows, Parquet"), ("events", "events signed"), ("outbox", "ledger, disk, names remembered")]
 
 
 def stage_rows(result):
