@@ -194,8 +194,8 @@ Result<std::string> measure(const std::string& folder, const std::string& progra
         }
     }
     const Times t1 = now();
-    // The bus holds back who is too fast, so the three take turns. Looking whether they are done, at
-    // all that is observed, is not their work.
+    // The bus holds back who is too fast, so the three take turns. To look whether they are done is
+    // not their work.
     double following_cpu_s = 0;
     for (std::size_t turn = 0; turn < 2 * event_count && observations_in(core) < event_count;
          ++turn) {

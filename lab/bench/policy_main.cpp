@@ -58,13 +58,6 @@ private:
     };
 };
 
-Result<std::unique_ptr<store::Store>> open_store(const std::string& folder) {
-    if (folder.empty()) {
-        return std::unique_ptr<store::Store>(std::make_unique<NoStore>());
-    }
-    return store::open_rocksdb(folder, policy::store_families());
-}
-
 // Until nothing works in the background any more: what the store does with the list afterwards is
 // the list's, not that of the changes which follow. RocksDB begins it with the next write.
 Result<void> bring_to_rest(store::Store& store) {
@@ -209,20 +202,18 @@ Result<std::string> measure_transfers(const rpz::Apex& apex,
         static_cast<double>(ixfr.messages) / ixfr.cpu_s);
 }
 
-Result<std::string> measure(const std::string& list, const std::string& folder) {
+Result<std::string> measure(const std::string& list, store::Store& store) {
     world::SystemFiles files;
     const Log log = Log::to_nowhere();
     Counters counters;
     const jose::PrivateJwk key = core_key();
-    const auto store = TRY(open_store(folder));
     policy::EngineSettings settings;
     settings.apex = TRY(rpz::Apex::create("dnstapir."));
     settings.rules.mode = rpz::Mode::enforce;
     settings.rules.tag_actions[0] = rpz::Action::nxdomain;
     TRY(settings.trusted_keys.add(key.public_jwk()));
     const rpz::Apex apex = settings.apex;
-    const auto engine =
-        TRY(policy::Engine::open(std::move(settings), *store, log, counters, start));
+    const auto engine = TRY(policy::Engine::open(std::move(settings), store, log, counters, start));
 
     const std::uint64_t before_kib = status_kib(files, "RssAnon");
     const Times t0 = now();
@@ -234,7 +225,7 @@ Result<std::string> measure(const std::string& list, const std::string& folder) 
         return fail(Code::internal, "the list made no zone");
     }
     const Times t2 = now();
-    TRY(bring_to_rest(*store));
+    TRY(bring_to_rest(store));
     const Times t3 = now();
     const std::uint64_t after_kib = status_kib(files, "RssAnon");
     const std::uint64_t peak_kib = status_kib(files, "VmHWM");
@@ -270,6 +261,15 @@ Result<std::string> measure(const std::string& list, const std::string& folder) 
         large_messages * names_in_message / large.cpu_s, transfers);
 }
 
+Result<std::string> run(const std::string& list, const std::string& folder) {
+    if (folder.empty()) {
+        NoStore none;
+        return measure(list, none);
+    }
+    const auto store = TRY(store::open_rocksdb(folder, policy::store_families()));
+    return measure(list, *store);
+}
+
 }  // namespace
 }  // namespace tapir::bench
 
@@ -278,7 +278,7 @@ int main(int count, char** words) {
         std::fputs("usage: bench_policy LIST-FILE [STORE-FOLDER]\n", stderr);
         return 2;
     }
-    const auto line = tapir::bench::measure(words[1], count == 3 ? words[2] : "");
+    const auto line = tapir::bench::run(words[1], count == 3 ? words[2] : "");
     if (!line) {
         std::fprintf(stderr, "bench_policy: %s\n", line.error().what().c_str());
         return 1;
