@@ -76,7 +76,7 @@ def row(result):
 # What the parts of a run are called, in the order in which a frame meets them.
 STAGES = [("split", "frames split"), ("dnstap", "dnstap fields"), ("rest", "copy, minute, queue"), ("decode", "DNS message, name folded and hashed"),
           ("look_up", "well-known list"), ("tag", "clients tagged; registered domains"), ("count", "rows counted"), ("names", "gate of names"),
-          ("rows", "gate of rows, Parquet"), ("events", "events signed"), ("outbox", "ledger, disk")]
+          ("rows", "gate of rows, Parquet"), ("events", "events signed"), ("outbox", "ledger, disk, names remembered")]
 
 
 def stage_rows(result):
@@ -104,9 +104,11 @@ def main():
     parser.add_argument("--ten-million", action="store_true", help="also with 10 M well-known names")
     parser.add_argument("--quick", action="store_true", help="100 000 names and frames, one run: to see that it works")
     parser.add_argument("--instructions", action="store_true", help="callgrind instead of clocks; fails if they have become more")
-    parser.add_argument("--record", action="store_true", help="with --instructions: write them down")
+    parser.add_argument("--record", action="store_true", help="with --instructions: write them down; nothing may be uncommitted")
     options = parser.parse_args()
     tools.WORK.mkdir(parents=True, exist_ok=True)
+    if options.record and not options.instructions:
+        parser.error("--record goes with --instructions")
     if options.instructions:
         sys.exit(0 if instructions.run(options.record) else 1)
     entries = 100_000 if options.quick else 1_000_000

@@ -109,8 +109,8 @@ extern "C" __attribute__((noinline)) void tapir_bench_measured(edge::Pipeline& p
     pipeline.flush();
 }
 
-extern "C" __attribute__((noinline)) bool tapir_bench_finished(EdgeRig& rig) {
-    return rig.finish().has_value();
+extern "C" __attribute__((noinline)) void tapir_bench_finished(EdgeRig& rig) {
+    rig.finish();
 }
 
 Result<Measured> from_memory(EdgeRig& rig, const Options& options) {
@@ -128,9 +128,7 @@ Result<Measured> from_memory(EdgeRig& rig, const Options& options) {
     tapir_bench_measured(rig.pipeline(), reader, measured.contents.frames - first);
     rig.wait_until(measured.contents.frames);
     measured.anonymous_kib = status_kib(files, "RssAnon");
-    if (!tapir_bench_finished(rig)) {
-        return fail(Code::internal, "a batch did not get into the outbox");
-    }
+    tapir_bench_finished(rig);
     measured.all = now() - start;
     return measured;
 }
@@ -154,7 +152,7 @@ Result<Measured> from_socket(EdgeRig& rig, const Options& options) {
     rig.wait_until(measured.contents.frames);
     measured.anonymous_kib = status_kib(files, "RssAnon");
     input->stop();
-    TRY(rig.finish());
+    rig.finish();
     measured.all = now() - begun;
     measured.all.cpu_s += begun.cpu_s - start.cpu_s;
     return measured;
@@ -192,15 +190,17 @@ std::string report(const EdgeRig& rig, const Measured& measured, double load_s,
     return fmt::format(
         "{{\"profile\": \"{}\", \"from\": \"{}\", \"workers\": {}, \"frames\": {}, \"octets\": {}, "
         "\"first_minute\": {}, \"fates_sum\": {}, \"fates\": {{{}}}, \"rows_released\": {}, "
-        "\"rows_withheld\": {}, \"batches\": {}, \"names\": {}, \"index_octets\": {}, "
+        "\"rows_withheld\": {}, \"batches\": {}, \"names_remembered\": {}, \"names\": {}, "
+        "\"index_octets\": {}, "
         "\"load_cpu_s\": {:.3f}, \"cold_cpu_s\": {:.6f}, \"cold_wall_s\": {:.6f}, "
         "\"cpu_s\": {:.6f}, \"wall_s\": {:.6f}, \"anonymous_kib\": {}, \"peak_kib\": {}{}}}",
         options.at("profile"), options.at("from"), options.at("workers"), measured.contents.frames,
         measured.contents.octets, measured.contents.first_minute, rig.fates().sum(), fates,
         kept.rows_released, kept.rows_few_clients + kept.rows_few_networks, rig.batches(),
-        rig.lists().well_known.size(), rig.lists().well_known.bytes().size(), load_s,
-        measured.cold.cpu_s, measured.cold.wall_s, measured.all.cpu_s, measured.all.wall_s,
-        measured.anonymous_kib, status_kib(files, "VmHWM"), stages_of(times, options));
+        rig.names_remembered(), rig.lists().well_known.size(),
+        rig.lists().well_known.bytes().size(), load_s, measured.cold.cpu_s, measured.cold.wall_s,
+        measured.all.cpu_s, measured.all.wall_s, measured.anonymous_kib, status_kib(files, "VmHWM"),
+        stages_of(times, options));
 }
 
 Result<std::string> measure(const Options& options) {
@@ -228,7 +228,10 @@ Result<std::string> measure(const Options& options) {
     if (!measured) {
         return fail(measured.error());
     }
-    return report(*rig, *measured, loading.cpu_s, times, options);
+    // First, as looking takes memory too.
+    std::string line = report(*rig, *measured, loading.cpu_s, times, options);
+    TRY(rig->check());
+    return line;
 }
 
 int run(int count, char** words) {

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "tapir/edge/settings.hpp"
 
 namespace tapir::bench {
@@ -42,12 +44,9 @@ void CountingConsumer::wait_until(std::uint64_t frames) const {
 
 void OutboxSink::take(ReadyBatch&& batch) {
     const StageTimes::Span span(times_, Stage::outbox);
-    const auto salts = [this](std::string_view /*batch*/, std::string_view /*name*/) {
-        return chance_.bytes<ledger::salt_size>();
-    };
-    const auto put = outbox_.put(batch, context_, salts);
-    result_ = result_ ? put : result_;
     ++batches_;
+    names_ += batch.names.size();
+    writer_.take(std::move(batch));
 }
 
 Result<std::unique_ptr<EdgeRig>> EdgeRig::open(const EdgeOptions& options) {
@@ -66,7 +65,7 @@ Result<void> EdgeRig::build(const EdgeOptions& options) {
     outbox_ = TRY(Outbox::open(files_, options.state, *ledger_, {}, log_, counters_));
     seen_ = std::make_unique<Seen>(*store_, log_, counters_);
     sink_ = std::make_unique<OutboxSink>(
-        *outbox_, leaf_context(settings, options.profile, *lists_, "bench"), options.times);
+        *outbox_, *seen_, leaf_context(settings, options.profile, *lists_, "bench"), options.times);
     times_ = options.times;
     CollectorSettings collecting;
     collecting.gate = gate_settings(settings, options.profile);
@@ -88,7 +87,7 @@ void EdgeRig::begin() {
     }
 }
 
-Result<void> EdgeRig::finish() {
+void EdgeRig::finish() {
     pipeline_->finish();
     {
         const StageTimes::Span span(times_, Stage::events);
@@ -96,7 +95,25 @@ Result<void> EdgeRig::finish() {
     }
     fates_ = collector_->fates();
     fates_.add(pipeline_->take_dispatcher_fates());
-    return sink_->result();
+}
+
+Result<void> EdgeRig::check() const {
+    for (const char* errors : {"tapir_edge_outbox_errors_total", "tapir_edge_store_errors_total"}) {
+        if (counters_.value(errors) != 0) {
+            return fail(Code::internal, fmt::format("{}: {}", errors, counters_.value(errors)));
+        }
+    }
+    std::uint64_t remembered = 0;
+    const auto cursor = TRY(store_->scan(seen_family));
+    for (; cursor->valid(); cursor->next()) {
+        ++remembered;
+    }
+    TRY(cursor->status());
+    if (remembered != sink_->names()) {
+        return fail(Code::internal, fmt::format("{} names were released, {} are remembered",
+                                                sink_->names(), remembered));
+    }
+    return {};
 }
 
 }  // namespace tapir::bench

@@ -13,6 +13,7 @@
 #include <memory>
 #include <string>
 
+#include "batch_writer.hpp"
 #include "edge_stages.hpp"
 #include "outbox.hpp"
 #include "pipeline.hpp"
@@ -48,22 +49,27 @@ private:
     std::atomic<std::uint64_t> frames_{0};
 };
 
-// Puts batches into the outbox as they come, in the collector's thread.
+// The daemon's writer, in the collector's thread: batches go into the outbox as they come, and
+// their names are remembered.
 class OutboxSink final : public edge::BatchSink {
 public:
-    OutboxSink(edge::Outbox& outbox, edge::LeafContext context, StageTimes* times)
-        : outbox_(outbox), context_(std::move(context)), times_(times) {}
+    OutboxSink(edge::Outbox& outbox, edge::Seen& seen, edge::LeafContext context, StageTimes* times)
+        : writer_(outbox, seen, std::move(context),
+                  [this](std::string_view /*batch*/, std::string_view /*name*/) {
+                      return chance_.bytes<ledger::salt_size>();
+                  },
+                  {}),
+          times_(times) {}
     void take(edge::ReadyBatch&& batch) override;
-    const Result<void>& result() const { return result_; }
     std::uint64_t batches() const { return batches_; }
+    std::uint64_t names() const { return names_; }
 
 private:
-    edge::Outbox& outbox_;
-    edge::LeafContext context_;
-    StageTimes* times_;
     world::SystemChance chance_;
-    Result<void> result_;
+    edge::BatchWriter writer_;
+    StageTimes* times_;
     std::uint64_t batches_ = 0;
+    std::uint64_t names_ = 0;
 };
 
 class EdgeRig {
@@ -78,11 +84,15 @@ public:
     const Log& log() const { return log_; }
     void wait_until(std::uint64_t frames) const { counting_->wait_until(frames); }
     // Ends all minutes; then fates() and suppressed() are complete.
-    Result<void> finish();
+    void finish();
+    // Whether all that came out of the gate is in the outbox, and its names are remembered. Not for
+    // measuring.
+    Result<void> check() const;
 
     edge::FateCounts fates() const { return fates_; }
     const edge::Suppressed& suppressed() const { return collector_->totals(); }
     std::uint64_t batches() const { return sink_->batches(); }
+    std::uint64_t names_remembered() const { return sink_->names(); }
 
 private:
     EdgeRig() = default;

@@ -81,6 +81,7 @@ def difference(new, old):
 
 def run(record):
     """Measures both profiles. Records them, or compares with what is recorded; whether it is within the tolerance."""
+    commit = tools.recordable_commit(RECORD) if record else None
     found = {profile: measure(profile) for profile in ("standard", "compatible")}
     machine = tools.machine()
     before = json.loads(RECORD.read_text()) if RECORD.exists() else None
@@ -96,7 +97,7 @@ def run(record):
     if record:
         RECORD.parent.mkdir(parents=True, exist_ok=True)
         RECORD.write_text(json.dumps({"command": "scripts/bench edge --instructions --record", "compiler": machine["compiler"],
-                                      "commit": machine["commit"], "date": machine["date"], "frames": FRAMES, "names": NAMES,
+                                      "commit": commit, "date": machine["date"], "frames": FRAMES, "names": NAMES,
                                       "tolerance_percent": TOLERANCE_PERCENT, "instructions_per_frame": found}, indent=1) + "\n")
         say(f"   recorded: {RECORD.relative_to(tools.ROOT)}")
         return True

@@ -1,6 +1,7 @@
 """Runs bench_policy and bench_core and shows what they say."""
 
 import json
+import pathlib
 import subprocess
 import tempfile
 
@@ -16,14 +17,40 @@ def run(program, *arguments):
     return json.loads(out.stdout)
 
 
-def policy(sizes):
+def medians(runs):
+    """Of runs that all tell the same numbers."""
+    return {key: tools.median([run[key] for run in runs]) for key in runs[0]}
+
+
+def policy_alone(deny):
+    return run("bench_policy", deny)
+
+
+def policy_stored(deny):
+    """With RocksDB on the disk, as the daemon has it; and how large that has become."""
+    with tempfile.TemporaryDirectory(dir=tools.WORK, prefix="policy-") as folder:
+        store = pathlib.Path(folder) / "store"
+        return run("bench_policy", deny, store) | {"disk_octets": sum(file.stat().st_size for file in store.iterdir())}
+
+
+def policy(sizes, runs):
+    """The engine alone, and the same with its store, in turns: what the store adds is told apart."""
     results = []
     for size in sizes:
         # Exact names only, as lists of threats have them.
         names = tools.make_input(f"names-{size}-1.txt", "names", size, 1)
         deny = tools.WORK / f"deny-{size}.txt"
         deny.write_text(names.read_text().replace("\n.", "\n").removeprefix("."))
-        results.append(run("bench_policy", deny))
+        turns = [(policy_alone(deny), policy_stored(deny)) for _ in range(runs)]
+        alone, stored = (medians(each) for each in zip(*turns))
+        mib = 1 << 20
+        results.append(alone | {f"stored_{key}": value for key, value in stored.items()} | {
+            "octets_per_name": alone["anonymous_octets"] / alone["entries"],
+            "octets_per_name_in_use": alone["anonymous_octets_in_use"] / alone["entries"],
+            "store_mib": (stored["anonymous_octets_in_use"] - alone["anonymous_octets_in_use"]) / mib,
+            "store_disk_mib": stored["disk_octets"] / mib,
+            "stored_peak_mib": stored["peak_octets"] / mib,
+        })
     return results
 
 

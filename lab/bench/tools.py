@@ -1,5 +1,6 @@
 """What the benchmarks share: inputs made once, programs timed by their CPU, the yardstick, tables."""
 
+import hashlib
 import json
 import os
 import pathlib
@@ -23,13 +24,19 @@ def fail(text):
 
 
 def make_input(name, *words):
-    """A file of bench_inputs, made if it is not there. Its name holds all that it depends on."""
-    path = WORK / name
+    """A file of bench_inputs, made if it is not there. A digest of all that it depends on is put into its name: of the generator,
+    with all that is linked into it, and of its arguments (a file among them is itself of such a name). Older ones go."""
+    generator = BIN / "bench_inputs"
+    digest = hashlib.sha256(generator.read_bytes() + repr(list(map(str, words))).encode()).hexdigest()[:12]
+    stem, ending = pathlib.Path(name).stem, pathlib.Path(name).suffix
+    path = WORK / f"{stem}-{digest}{ending}"
     if not path.exists():
-        say(f"   making {name}")
+        for old in WORK.glob(f"{stem}-{'?' * len(digest)}{ending}"):
+            old.unlink()
+        say(f"   making {path.name}")
         new = path.with_suffix(".new")
         with open(new, "wb") as out:
-            subprocess.run([BIN / "bench_inputs", *map(str, words)], stdout=out, check=True)
+            subprocess.run([generator, *map(str, words)], stdout=out, check=True)
         new.rename(path)
     return path
 
@@ -75,6 +82,19 @@ def machine():
     commit = subprocess.run(["git", "-C", ROOT, "describe", "--always", "--dirty"], capture_output=True, text=True, check=False).stdout.strip()
     date = subprocess.run(["date", "-u", "+%Y-%m-%d"], capture_output=True, text=True, check=True).stdout.strip()
     return {"date": date, "commit": commit, "cpu": model, "cores": os.cpu_count(), "load": round(os.getloadavg()[0], 2), "compiler": compiler}
+
+
+def recordable_commit(record):
+    """The commit that a record may name: what is built is that commit and nothing else. The record itself may have changed."""
+    def git(*words):
+        return subprocess.run(["git", "-C", ROOT, *words], capture_output=True, text=True, check=False)
+    changed = git("status", "--porcelain", "--untracked-files=all", "--", ".", f":(exclude){record.relative_to(ROOT)}")
+    head = git("rev-parse", "--short=12", "HEAD")
+    if changed.returncode != 0 or head.returncode != 0:
+        fail(f"no record without a commit to name: {(changed.stderr or head.stderr).strip()}")
+    if changed.stdout:
+        fail("no record of a tree with changes that are in no commit:\n" + changed.stdout.rstrip())
+    return head.stdout.strip()
 
 
 def write_json(name, value):
