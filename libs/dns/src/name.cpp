@@ -370,6 +370,26 @@ std::string to_text(NameView name, Case letter_case) {
     return std::string(text.view());
 }
 
+std::string_view suffix_text(std::string_view text, std::size_t label_count) {
+    // A dot that ends a label has an even number of backslashes in front of it.
+    const auto is_escaped = [text](std::size_t dot) {
+        std::size_t slashes = 0;
+        while (slashes < dot && text[dot - 1 - slashes] == '\\') {
+            ++slashes;
+        }
+        return slashes % 2 != 0;
+    };
+    std::size_t start = text.size();
+    for (; label_count > 0 && start > 0; --label_count) {
+        std::size_t dot = start - 1;  // the one that ends the label
+        do {
+            dot = dot == 0 ? std::string_view::npos : text.rfind('.', dot - 1);
+        } while (dot != std::string_view::npos && is_escaped(dot));
+        start = dot == std::string_view::npos ? 0 : dot + 1;
+    }
+    return text.substr(start);
+}
+
 void append_label_text(std::string& out, ByteView label, Case letter_case) {
     TAPIR_ASSERT(label.size() <= label_size_max);
     std::array<char, label_size_max * 4> text;

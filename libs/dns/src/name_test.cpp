@@ -334,5 +334,20 @@ TEST(ReadName, CountsDecompressedOctets) {
     EXPECT_EQ(read_name(message, too_long, buffer).error(), NameError::name_too_long);
 }
 
+// Cutting a text is cutting the name.
+RC_GTEST_PROP(NameText, HasTheSuffixesOfTheName, ()) {
+    NameBuffer buffer;
+    for (const auto& label : *rc::gen::container<std::vector<std::string>>(
+             rc::gen::nonEmpty(rc::gen::container<std::string>(rc::gen::arbitrary<char>())))) {
+        buffer.append(as_bytes(std::string_view(label).substr(0, label_size_max)));
+    }
+    const std::string text = to_text(buffer.view());
+    RC_ASSERT(suffix_text(text, 0).empty());
+    for (std::size_t labels = 1; labels <= buffer.view().label_count(); ++labels) {
+        RC_ASSERT(suffix_text(text, labels) == to_text(buffer.view().suffix(labels)));
+    }
+    RC_ASSERT(suffix_text(text, buffer.view().label_count() + 1) == text);
+}
+
 }  // namespace
 }  // namespace tapir::dns

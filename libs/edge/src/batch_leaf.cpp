@@ -37,7 +37,8 @@ Result<BatchLeaf> leaf_of(const ReadyBatch& batch, const LeafContext& context,
         .count("rows", "few_clients", suppressed.rows_few_clients)
         .count("rows", "few_networks", suppressed.rows_few_networks)
         .count("evicted", "stage_one", suppressed.cells_evicted)
-        .count("evicted", "stage_two", suppressed.names_evicted);
+        .count("evicted", "stage_two", suppressed.names_evicted)
+        .count("evicted", "parents", suppressed.parents_evicted);
     out.octets = TRY(leaf.build());
     return out;
 }

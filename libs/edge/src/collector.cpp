@@ -103,25 +103,33 @@ void Collector::count(Fate fate) {
 void Collector::offer(const NameFound& found, std::string_view name, const privacy::GateKey& key) {
     const bool is_compatible = settings_.gate.profile == privacy::Profile::compatible;
     const privacy::NameCandidate candidate{.name = name,
+                                           .domain_start = found.domain_start,
                                            .sighting = found.sighting,
                                            .qtype = found.qtype,
                                            .qclass = found.qclass,
                                            .flags = found.flags,
                                            .minute = found.minute};
     auto offer = names_.offer(candidate, key);
-    if (!offer.released) {
+    if (offer.released.empty()) {
         count(fate_of(offer.outcome));
         return;
     }
-    std::string known_as = lower_of(name);
-    if (!seen_.add(known_as)) {
-        count(is_compatible ? Fate::name_seen : Fate::released_before);
-        return;
+    bool is_new = false;
+    for (auto& released : offer.released) {
+        std::string known_as = lower_of(released.value().qname);
+        if (!seen_.add(known_as)) {
+            continue;
+        }
+        is_new = true;
+        metrics_.released(privacy::Product::new_qname, 1);
+        released_.push_back(std::move(released));
+        released_names_.push_back(std::move(known_as));
     }
-    count(is_compatible ? Fate::name_new : Fate::released);
-    metrics_.released(privacy::Product::new_qname, 1);
-    released_.push_back(std::move(*offer.released));
-    released_names_.push_back(std::move(known_as));
+    if (is_new) {
+        count(is_compatible ? Fate::name_new : Fate::released);
+    } else {
+        count(is_compatible ? Fate::name_seen : Fate::released_before);
+    }
 }
 
 void Collector::on_minute_begin(Minute minute, const std::shared_ptr<const Day>& day) {
@@ -220,7 +228,11 @@ void Collector::cut(UtcTime time) {
     batch.suppressed.names_evicted = pending.names_evicted() - totals_.names_evicted;
     totals_.cells_evicted = pending.cells_evicted();
     totals_.names_evicted = pending.names_evicted();
-    metrics_.pending_evicted(batch.suppressed.cells_evicted, batch.suppressed.names_evicted);
+    const std::uint64_t parents = names_.children().evicted();
+    batch.suppressed.parents_evicted = parents - totals_.parents_evicted;
+    totals_.parents_evicted = parents;
+    metrics_.pending_evicted(batch.suppressed.cells_evicted, batch.suppressed.names_evicted,
+                             batch.suppressed.parents_evicted);
     for (auto& payload : events->payloads) {
         batch.payloads.push_back(std::move(payload));
     }

@@ -30,6 +30,7 @@ struct Suppressed {
     std::uint64_t rows_few_networks = 0;
     std::uint64_t cells_evicted = 0;
     std::uint64_t names_evicted = 0;
+    std::uint64_t parents_evicted = 0;
 };
 
 struct ReadyBatch {

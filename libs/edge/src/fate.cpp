@@ -32,7 +32,6 @@ constexpr std::array<FateName, fate_count> names{{
     {"withheld", "special_use"},
     {"withheld", "reverse"},
     {"withheld", "unlisted_suffix"},
-    {"withheld", "private_suffix"},
     {"withheld", "is_suffix"},
     {"withheld", "other_class"},
     {"withheld", "client_absent"},

@@ -39,7 +39,6 @@ enum class Fate : std::uint8_t {
     name_special_use,
     name_reverse,
     name_unlisted_suffix,
-    name_private_suffix,
     name_is_suffix,
     name_other_class,
     // ... or who asked counts for nothing.

@@ -70,6 +70,9 @@ EdgeMetrics::EdgeMetrics(Counters& counters)
       names_evicted_(counters.counter("tapir_edge_pending_evicted_total",
                                       "Pending names that fell out of a full table, by stage.",
                                       {{"stage", "two"}})),
+      parents_evicted_(counters.counter("tapir_edge_parents_evicted_total",
+                                        "Parents whose distinct children were counted, that fell "
+                                        "out of a full table.")),
       edm_processed_(counters.counter("edm_processed_dnstap_total", edm_help)) {
     for (std::size_t i = 0; i < fate_count; ++i) {
         const auto fate = static_cast<Fate>(i);
@@ -156,9 +159,10 @@ void EdgeMetrics::rows_withheld(std::uint64_t few_clients, std::uint64_t few_net
     rows_few_networks_.add(few_networks);
 }
 
-void EdgeMetrics::pending_evicted(std::uint64_t cells, std::uint64_t names) {
+void EdgeMetrics::pending_evicted(std::uint64_t cells, std::uint64_t names, std::uint64_t parents) {
     cells_evicted_.add(cells);
     names_evicted_.add(names);
+    parents_evicted_.add(parents);
 }
 
 }  // namespace tapir::edge

@@ -39,7 +39,7 @@ public:
     // Made ready to leave, and then could not be.
     void lost(privacy::Product product);
     void rows_withheld(std::uint64_t few_clients, std::uint64_t few_networks);
-    void pending_evicted(std::uint64_t cells, std::uint64_t names);
+    void pending_evicted(std::uint64_t cells, std::uint64_t names, std::uint64_t parents);
 
 private:
     void count(Fate fate, std::uint64_t n);
@@ -53,6 +53,7 @@ private:
     Counter& rows_few_networks_;
     Counter& cells_evicted_;
     Counter& names_evicted_;
+    Counter& parents_evicted_;
     // What of a fate counts for the existing minimiser's counters.
     std::array<Counter*, fate_count> edm_{};
     Counter& edm_processed_;

@@ -70,7 +70,7 @@ struct Bench {
             privacy::NameCandidate candidate;
             candidate.name = name;
             candidate.minute = batch.time;
-            released.push_back(*names.offer(candidate, *day.gate).released);
+            released.push_back(names.offer(candidate, *day.gate).released.at(0));
         }
         auto events = privacy::release_events(privacy::Profile::standard, released, batch.time,
                                               *day.gate, key);

@@ -105,7 +105,8 @@ std::string print(const Report& report) {
          {"events", report.events},
          {"batches", report.batches},
          {"pending_evicted", Json::object({{"stage_one", suppressed.cells_evicted},
-                                           {"stage_two", suppressed.names_evicted}})},
+                                           {"stage_two", suppressed.names_evicted},
+                                           {"parents", suppressed.parents_evicted}})},
          {"edm", edm_of(report)}});
     return root.to_pretty() + "\n";
 }

@@ -32,8 +32,6 @@ Fate fate_of(privacy::NeverReleased reason) {
             return Fate::name_special_use;
         case privacy::NeverReleased::unlisted_suffix:
             return Fate::name_unlisted_suffix;
-        case privacy::NeverReleased::private_suffix:
-            return Fate::name_private_suffix;
         case privacy::NeverReleased::is_suffix:
             return Fate::name_is_suffix;
     }
@@ -181,7 +179,8 @@ client::Tagger& Worker::tagger_of(const std::shared_ptr<const Day>& day) {
     return *tagger_;
 }
 
-Result<std::size_t, privacy::NeverReleased> Worker::form_of(const dns::FoldedName& name) const {
+Result<std::size_t, privacy::NeverReleased> Worker::registered_domain_of(
+    const dns::FoldedName& name) const {
     if (const auto& suffixes = lists_->suffixes) {
         return privacy::registered_domain_of(name, *suffixes);
     }
@@ -202,14 +201,16 @@ void Worker::tag_slots(client::Tagger& tagger, const privacy::GateKey& gate, Bat
         // own: the entry's number will do.
         std::uint64_t name = slot.match ? static_cast<std::uint64_t>(slot.match->id) : 0;
         if (!slot.match) {
-            const auto form = form_of(slot.folded);
+            const auto form = registered_domain_of(slot.folded);
             if (!form) {
                 slot.withheld = fate_of(form.error());
             } else {
-                const dns::NameText text(slot.folded.suffix(*form), dns::Case::lower);
+                const dns::NameText text(slot.folded.view(), dns::Case::lower);
                 write_text(slot, text, result);
-                slot.form_fingerprint = gate.fingerprint(text.view());
-                name = static_cast<std::uint64_t>(slot.form_fingerprint);
+                const std::string_view domain = dns::suffix_text(text.view(), *form);
+                slot.domain_start = static_cast<std::uint16_t>(text.view().size() - domain.size());
+                slot.domain_fingerprint = gate.fingerprint(domain);
+                name = static_cast<std::uint64_t>(slot.domain_fingerprint);
             }
         }
         requests_[i] = {.name_fingerprint = name, .address = slot.item->client};
@@ -284,7 +285,8 @@ std::optional<Fate> Worker::find_name(Slot& slot, BatchResult& result) const {
             return slot.tags.fate == client::TagFate::outside ? Fate::client_outside
                                                               : Fate::client_absent;
         }
-        found.sighting = {.name = slot.form_fingerprint,
+        found.domain_start = slot.domain_start;
+        found.sighting = {.name = slot.domain_fingerprint,
                           .family = slot.tags.family == client::Family::ipv4
                                         ? privacy::Family::ipv4
                                         : privacy::Family::ipv6,

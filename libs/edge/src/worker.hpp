@@ -52,10 +52,11 @@ struct WorkerSettings {
     bool is_compatible() const { return profile == privacy::Profile::compatible; }
 };
 
-// A name that is not on the list, in the form in which it would leave.
+// A name that is not on the list: in lower case, but under `compatible` as it was asked.
 struct NameFound {
     std::uint32_t text_start = 0;  // in BatchResult::text
     std::uint16_t text_size = 0;
+    std::uint16_t domain_start = 0;  // in the text: of the registered domain
     std::uint16_t qtype = 0;
     std::uint16_t qclass = 0;
     std::uint16_t flags = 0;
@@ -104,7 +105,8 @@ private:
         std::optional<Fate> withheld;  // a name that may not be released
         std::uint32_t text_start = 0;  // of one that may, in the result
         std::uint16_t text_size = 0;
-        privacy::Fingerprint form_fingerprint{};
+        std::uint16_t domain_start = 0;
+        privacy::Fingerprint domain_fingerprint{};
         client::Tags tags;
     };
 
@@ -113,8 +115,9 @@ private:
     bool is_name_ignored(Slot& slot) const;
     // The tagger of a day.
     client::Tagger& tagger_of(const std::shared_ptr<const Day>& day);
-    // How many labels of a name may leave.
-    Result<std::size_t, privacy::NeverReleased> form_of(const dns::FoldedName& name) const;
+    // How many labels of a name are its registered domain.
+    Result<std::size_t, privacy::NeverReleased> registered_domain_of(
+        const dns::FoldedName& name) const;
     // At most slots_max frames, all through one stage before the next one begins, so that each
     // access to memory is asked for before it is needed.
     void count_some(std::span<const FrameItem> items, const std::shared_ptr<const Day>& day,

@@ -9,6 +9,7 @@
 #include "tapir/crypto/digest.hpp"
 #include "tapir/dns/rr.hpp"
 #include "tapir/jose/jws.hpp"
+#include "tapir/privacy/form.hpp"
 #include "tapir/privacy/threshold.hpp"
 
 namespace tapir::privacy {
@@ -22,6 +23,7 @@ constexpr std::int64_t hour_s = 3600;
 constexpr std::int64_t hours_in_day = 24;
 constexpr std::uint16_t flags_released = dns::flag::qr | dns::flag::ra | dns::flag::rcode_mask;
 constexpr std::string_view events_name = "new_qname";
+constexpr std::size_t climb_levels_max = 8;  // labels left of the domain; what is deeper is "*."
 
 const Mint mint{};
 
@@ -30,9 +32,10 @@ bool is_common(std::uint16_t qtype) {
     return type == dns::RrType::a || type == dns::RrType::aaaa || type == dns::RrType::https;
 }
 
-products::NewQname event_of(const Rule& rule, const NameCandidate& candidate) {
+products::NewQname event_of(const Rule& rule, std::string_view form,
+                            const NameCandidate& candidate) {
     products::NewQname event;
-    event.qname = std::string(candidate.name);
+    event.qname = std::string(form);
     if (rule.form == Form::as_asked) {
         event.qtype = candidate.qtype;
         event.qclass = candidate.qclass;
@@ -92,18 +95,21 @@ std::optional<Product> product_of_payload(std::string_view name) {
     return std::nullopt;
 }
 
-NameGate::NameGate(const GateSettings& settings)
+NameGate::NameGate(const GateSettings& settings, WildcardMemory* memory)
     : rule_(rule_for(Product::new_qname, settings.profile)),
       pending_(rule_.threshold.applies()
                    ? settings.pending
                    : PendingLimits{.cell_count = 0, .name_count = 0, .starts_an_hour_max = 0},
-               settings.single_site ? 0 : rule_.threshold.networks_min) {}
+               settings.single_site ? 0 : rule_.threshold.networks_min),
+      children_(rule_.form == Form::ladder ? settings.parent_count : 0),
+      memory_(memory) {}
 
 void NameGate::turn(UtcTime time) {
     const std::int64_t hour = time.seconds() / hour_s;
     if (hour_ && *hour_ != hour) {
         if (*hour_ / hours_in_day != hour / hours_in_day) {
             pending_.start_day();
+            children_.start_day();
         } else {
             pending_.start_hour();
         }
@@ -113,18 +119,76 @@ void NameGate::turn(UtcTime time) {
 
 NameGate::Offer NameGate::offer(const NameCandidate& candidate, const GateKey& key) {
     Offer offer;
-    if (rule_.threshold.applies()) {
-        offer.outcome = pending_.count(candidate.sighting, rule_.threshold.min, [&] {
-            return draw_threshold(rule_.threshold, key.draw(Product::new_qname, candidate.name));
-        });
-        if (offer.outcome != PendingOutcome::reached) {
-            return offer;
-        }
-    } else {
+    if (!rule_.threshold.applies()) {
         offer.outcome = PendingOutcome::reached;
+        offer.released.emplace_back(mint, event_of(rule_, candidate.name, candidate));
+        return offer;
     }
-    offer.released.emplace(mint, event_of(rule_, candidate));
+    count(candidate.name.substr(candidate.domain_start), candidate.sighting, candidate, key, offer);
+    // What is below a domain is counted once the domain has been released, so a flood of names
+    // below one that is not costs no memory.
+    if (offer.outcome == PendingOutcome::done && candidate.domain_start > 0) {
+        climb(candidate, key, offer);
+    }
     return offer;
+}
+
+void NameGate::count(std::string_view form, const Sighting& sighting,
+                     const NameCandidate& candidate, const GateKey& key, Offer& offer) {
+    offer.outcome = pending_.count(sighting, rule_.threshold.min, [&] {
+        return draw_threshold(rule_.threshold, key.draw(Product::new_qname, form));
+    });
+    if (offer.outcome == PendingOutcome::reached) {
+        offer.released.emplace_back(mint, event_of(rule_, form, candidate));
+    }
+}
+
+ParentKind NameGate::kind_of(std::string_view parent, Fingerprint fingerprint, Fingerprint child) {
+    const ParentKind kind = children_.add(
+        fingerprint, child, [&] { return memory_ != nullptr && memory_->was_wildcard(parent); });
+    if (kind == ParentKind::became_wildcard && memory_ != nullptr) {
+        memory_->became_wildcard(parent);
+    }
+    return kind;
+}
+
+// From the registered domain up, until a parent is a wildcard or the name is whole.
+void NameGate::climb(const NameCandidate& candidate, const GateKey& key, Offer& offer) {
+    const auto sighting_of = [&](std::string_view form) {
+        Sighting sighting = candidate.sighting;
+        sighting.name = key.fingerprint(form);
+        return sighting;
+    };
+    Ladder ladder(candidate.name, candidate.domain_start);
+    Fingerprint parent = candidate.sighting.name;
+    std::size_t parent_size = ladder.name().size();
+    for (std::size_t level = 0; !ladder.is_whole(); ++level) {
+        if (level == climb_levels_max || children_.is_wildcard(parent)) {
+            form_ = ladder.wildcard();
+            count(form_, sighting_of(form_), candidate, key, offer);
+            return;
+        }
+        parent_size = ladder.name().size();
+        if (!ladder.climb()) {
+            return;  // too long a name; its domain has been counted
+        }
+        const Fingerprint child = key.fingerprint(ladder.name());
+        const std::string_view above = ladder.name().substr(ladder.name().size() - parent_size);
+        if (kind_of(above, parent, child) != ParentKind::plain) {
+            form_ = "*.";
+            form_ += above;
+            count(form_, sighting_of(form_), candidate, key, offer);
+            return;
+        }
+        parent = child;
+    }
+    const std::string_view whole = ladder.name();
+    if (parent_size > candidate.name.size() - candidate.domain_start) {
+        form_ = "*.";
+        form_ += whole.substr(whole.size() - parent_size);
+        count(form_, sighting_of(form_), candidate, key, offer);
+    }
+    count(whole, sighting_of(whole), candidate, key, offer);
 }
 
 Result<ReleasedEvents> release_events(Profile profile,

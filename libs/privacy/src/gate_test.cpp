@@ -8,7 +8,6 @@
 #include <gtest/gtest.h>
 
 #include "tapir/jose/jws.hpp"
-#include "tapir/privacy/form.hpp"
 #include "tapir/privacy/threshold.hpp"
 
 namespace tapir::privacy {
@@ -51,8 +50,8 @@ std::vector<Released<products::NewQname>> names(NameGate& gate, int count, const
                 .flags = 0xFFF3,
                 .minute = UtcTime::from_seconds(600)};
             auto offer = gate.offer(candidate, key);
-            if (offer.released) {
-                released.push_back(std::move(*offer.released));
+            for (auto& name_released : offer.released) {
+                released.push_back(std::move(name_released));
             }
         }
     }
@@ -93,6 +92,136 @@ TEST(NameGate, ReleasesANameOnceInTheFormOfItsRule) {
     EXPECT_FALSE(event.timestamp) << "the batch's, not the frame's";
     gate.turn(UtcTime::from_seconds(86'400 + 600));
     EXPECT_EQ(names(gate, 5, key).size(), 5U) << "a new day counts anew";
+}
+
+// What leaves when so many clients ask for each of the names, all day long.
+std::vector<std::string> released_of(NameGate& gate, const std::vector<std::string>& asked,
+                                     std::size_t domain_size, unsigned clients,
+                                     const GateKey& key) {
+    std::vector<std::string> all;
+    for (std::uint64_t i = 0; i < clients; ++i) {
+        for (const std::string& name : asked) {
+            NameCandidate candidate;
+            candidate.name = name;
+            candidate.domain_start = name.size() - domain_size;
+            candidate.sighting = {
+                .name = key.fingerprint(candidate.name.substr(candidate.domain_start)),
+                .family = Family::ipv4,
+                .client = mix(i + 1),
+                .network = mix(i % 5 + 77),
+                .client_day = mix(i + 5000)};
+            candidate.qtype = 1;
+            for (const auto& released : gate.offer(candidate, key).released) {
+                all.push_back(released.value().qname);
+            }
+        }
+    }
+    return all;
+}
+
+using Names = std::vector<std::string>;
+
+unsigned threshold_of(std::string_view name, const GateKey& key) {
+    return draw_threshold(rule_for(Product::new_qname, Profile::standard).threshold,
+                          key.draw(Product::new_qname, name));
+}
+
+TEST(NameGate, ClimbsFromTheDomainToTheHostEachFromItsThresholdOn) {
+    const GateKey key = key_of();
+    NameGate gate({});
+    gate.turn(UtcTime::from_seconds(600));
+    const Names asked{"anna.eu.one.se."};
+    // Who came before the domain's threshold was reached does not count for what is below it.
+    EXPECT_EQ(released_of(gate, asked, 7, threshold_of("one.se.", key) + 9, key), Names{"one.se."});
+    const Names more = released_of(gate, asked, 7, 60, key);
+    EXPECT_EQ(std::set<std::string>(more.begin(), more.end()),
+              (std::set<std::string>{"*.eu.one.se.", "id--person.eu.one.se."}));
+    EXPECT_TRUE(released_of(gate, asked, 7, 60, key).empty()) << "once a day";
+}
+
+TEST(NameGate, HasNoParentThatSaysNoMoreThanTheDomain) {
+    const GateKey key = key_of();
+    NameGate gate({});
+    gate.turn(UtcTime::from_seconds(600));
+    EXPECT_EQ(released_of(gate, {"www.one.se."}, 7, 200, key), (Names{"one.se.", "www.one.se."}));
+}
+
+TEST(NameGate, NeverReleasesAHostThatFewAskFor) {
+    const GateKey key = key_of();
+    NameGate gate({});
+    gate.turn(UtcTime::from_seconds(600));
+    EXPECT_EQ(released_of(gate, {"www.one.se."}, 7, threshold_of("one.se.", key) + 9, key),
+              Names{"one.se."});
+    NameGate other({});
+    other.turn(UtcTime::from_seconds(600));
+    const Names domain = released_of(other, {"one.se."}, 7, 100, key);
+    EXPECT_EQ(domain, Names{"one.se."});
+    EXPECT_TRUE(released_of(other, {"x.one.se.", "y.z.one.se."}, 7, 9, key).empty());
+}
+
+class Wildcards final : public WildcardMemory {
+public:
+    bool was_wildcard(std::string_view name) override {
+        asked.emplace_back(name);
+        return known.contains(std::string(name));
+    }
+    void became_wildcard(std::string_view name) override { known.emplace(name); }
+    std::set<std::string> known;
+    std::vector<std::string> asked;
+};
+
+TEST(NameGate, CountsTheChildrenOfAWildcardAsOne) {
+    const GateKey key = key_of();
+    Wildcards memory;
+    NameGate gate({}, &memory);
+    gate.turn(UtcTime::from_seconds(600));
+    released_of(gate, {"one.se."}, 7, 100, key);
+    Names flood;
+    for (int n = 0; n < 1000; ++n) {
+        flood.push_back("x" + std::to_string(n) + ".cdn.one.se.");
+    }
+    EXPECT_EQ(released_of(gate, flood, 7, 1, key), Names{}) << "one client";
+    EXPECT_EQ(memory.known, std::set<std::string>{"cdn.one.se."});
+    // Each of them asks for a name of his own, which nobody else asks for.
+    Names all;
+    for (unsigned client = 0; client < 100; ++client) {
+        NameCandidate candidate;
+        const std::string name = "own" + std::to_string(client) + ".cdn.one.se.";
+        candidate.name = name;
+        candidate.domain_start = name.size() - 7;
+        candidate.sighting = {.name = key.fingerprint("one.se."),
+                              .family = Family::ipv4,
+                              .client = mix(client + 1),
+                              .network = mix(client % 5 + 77),
+                              .client_day = mix(client + 9000)};
+        for (const auto& released : gate.offer(candidate, key).released) {
+            all.push_back(released.value().qname);
+        }
+    }
+    EXPECT_EQ(all, Names{"*.cdn.one.se."});
+
+    // The next day it is known before a single child has been counted.
+    gate.turn(UtcTime::from_seconds(86'400 + 600));
+    released_of(gate, {"one.se."}, 7, 100, key);
+    memory.asked.clear();
+    released_of(gate, {"a.cdn.one.se.", "b.cdn.one.se."}, 7, 1, key);
+    EXPECT_EQ(memory.asked, (Names{"one.se.", "cdn.one.se."}));
+    EXPECT_EQ(released_of(gate, {"c.cdn.one.se."}, 7, 100, key), Names{"*.cdn.one.se."});
+}
+
+TEST(NameGate, IsNotFilledByAFloodBelowADomain) {
+    const GateKey key = key_of();
+    GateSettings settings;
+    settings.pending = {.cell_count = 4096, .name_count = 4096, .starts_an_hour_max = 200};
+    NameGate gate(settings);
+    gate.turn(UtcTime::from_seconds(600));
+    released_of(gate, {"one.se."}, 7, 100, key);
+    for (unsigned n = 0; n < 20'000; ++n) {
+        released_of(gate, {"r" + std::to_string(n) + ".one.se."}, 7, 1, key);
+        released_of(gate, {"a.r" + std::to_string(n) + ".one.se."}, 7, 1, key);
+    }
+    EXPECT_EQ(gate.pending().cells_evicted(), 0U);
+    EXPECT_EQ(gate.children().evicted(), 0U);
 }
 
 TEST(NameGate, LetsEverythingThroughWhereTheRuleHasNoThreshold) {
@@ -228,26 +357,6 @@ TEST(Reopen, TakesOnlyWhatAnUnsentLeafSays) {
     ledger::Salt other{};
     other.front() = std::byte{1};
     EXPECT_FALSE(reopen(payload, other, unsent).has_value());
-}
-
-TEST(Form, IsTheRegisteredDomainOrNothing) {
-    const auto suffixes = dns::PublicSuffixes::parse(
-        "// ===BEGIN ICANN DOMAINS===\nse\nuk\nco.uk\n// ===END ICANN DOMAINS===\n"
-        "// ===BEGIN PRIVATE DOMAINS===\nhost.se\n// ===END PRIVATE DOMAINS===\n",
-        "list");
-    ASSERT_TRUE(suffixes.has_value());
-    const auto form = [&](const char* text) {
-        return registered_domain_of(dns::FoldedName(*dns::Name::from_text(text)), *suffixes);
-    };
-    EXPECT_EQ(*form("a.b.one.se."), 2U);
-    EXPECT_EQ(*form("ONE.CO.UK."), 3U);
-    EXPECT_EQ(form("my.host.se.").error(), NeverReleased::private_suffix);
-    EXPECT_EQ(form("co.uk.").error(), NeverReleased::is_suffix);
-    EXPECT_EQ(form("a.b.").error(), NeverReleased::unlisted_suffix);
-    EXPECT_EQ(form("se.").error(), NeverReleased::single_label);
-    EXPECT_EQ(form(".").error(), NeverReleased::single_label);
-    EXPECT_EQ(form("1.0.ARPA.").error(), NeverReleased::reverse);
-    EXPECT_EQ(form("x.local.").error(), NeverReleased::special_use);
 }
 
 }  // namespace

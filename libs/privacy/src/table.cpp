@@ -14,7 +14,7 @@ constexpr Threshold strict{.centre = 40, .min = 20, .max = 80, .epsilon = 0.25, 
 constexpr std::string_view clients_of_row =
     "distinct clients of one family that asked for the entry";
 constexpr std::string_view clients_of_name =
-    "distinct clients of one family that asked below the name";
+    "distinct clients of one family that asked for the form, or below it";
 
 constexpr std::array<Rule, product_count * profile_count> table{{
     {Product::histogram, Profile::standard, clients_of_row, "minute", standard, Form::list_entry,
@@ -23,10 +23,10 @@ constexpr std::array<Rule, product_count * profile_count> table{{
      Numbers::floored, false, 60, 4096},
     {Product::histogram, Profile::compatible, "nothing", "minute", none, Form::list_entry,
      Numbers::exact, true, 60, 1},
-    {Product::new_qname, Profile::standard, clients_of_name, "UTC day", standard,
-     Form::registered_domain, Numbers::exact, false, 60, 4096},
-    {Product::new_qname, Profile::strict, clients_of_name, "UTC day", strict,
-     Form::registered_domain, Numbers::exact, false, 3600, 4096},
+    {Product::new_qname, Profile::standard, clients_of_name, "UTC day", standard, Form::ladder,
+     Numbers::exact, false, 60, 4096},
+    {Product::new_qname, Profile::strict, clients_of_name, "UTC day", strict, Form::ladder,
+     Numbers::exact, false, 3600, 4096},
     {Product::new_qname, Profile::compatible, "nothing", "for ever", none, Form::as_asked,
      Numbers::exact, false, 60, 1},
 }};

@@ -227,6 +227,8 @@ private:
     std::size_t size_ = 0;
 };
 std::string to_text(NameView name, Case letter_case = Case::kept);
+// The last `label_count` labels of a text of to_text(); all of it if it has no more. 0: nothing.
+std::string_view suffix_text(std::string_view text, std::size_t label_count);
 // One label in the same form, without a dot; at most 4 * label_size_max octets.
 void append_label_text(std::string& out, ByteView label, Case letter_case = Case::kept);
 

@@ -3,7 +3,7 @@
 //     NameGate names(Profile::standard, {.single_site = false});
 //     names.turn(time);                                          // before the frames of `time`
 //     auto offer = names.offer(candidate, key);                  // a frame's name, not listed
-//     if (offer.released) { batch.push_back(std::move(*offer.released)); }
+//     for (auto& name : offer.released) { batch.push_back(std::move(name)); }
 //
 //     auto events = TRY(release_events(Profile::standard, batch, minute, key, signer));
 //     auto rows = TRY(release_histogram({...}, std::move(candidates), key));
@@ -26,6 +26,7 @@
 #include "tapir/base/time.hpp"
 #include "tapir/jose/jwk.hpp"
 #include "tapir/ledger/leaf.hpp"
+#include "tapir/privacy/children.hpp"
 #include "tapir/privacy/gate_key.hpp"
 #include "tapir/privacy/pending.hpp"
 #include "tapir/privacy/released.hpp"
@@ -52,40 +53,63 @@ struct GateSettings {
     Profile profile = Profile::standard;
     bool single_site = false;  // waives that clients must come from several networks
     PendingLimits pending;
+    std::size_t parent_count = 1U << 14U;  // of which distinct children are counted
 };
 
-// A name that a frame asked for, in the form of the profile's rule.
+// A name that a frame asked for.
 struct NameCandidate {
-    std::string_view name;  // presentation form, final dot; lower case unless `as_asked`
-    Sighting sighting;      // not looked at if the rule has no threshold
+    std::string_view name;         // presentation form, final dot; lower case unless `as_asked`
+    std::size_t domain_start = 0;  // where in it its registered domain begins
+    Sighting sighting;             // of the domain; not looked at if the rule has no threshold
     std::uint16_t qtype = 0;
     std::uint16_t qclass = 0;
     std::uint16_t flags = 0;        // of the header, as it came
     std::optional<UtcTime> minute;  // the frame's; used where the form is `as_asked`
 };
 
+// What is known of wildcards from the days before.
+class WildcardMemory {
+public:
+    virtual ~WildcardMemory() = default;
+    // `name`: the parent, "cdn.example.com.".
+    virtual bool was_wildcard(std::string_view name) = 0;
+    virtual void became_wildcard(std::string_view name) = 0;
+};
+
 // First-seen names. Those that it releases may have been released on another day: what was
 // released, ever, is for the caller to know.
 class NameGate {
 public:
-    explicit NameGate(const GateSettings& settings);
+    // `memory` must outlive it; null: nothing is known.
+    explicit NameGate(const GateSettings& settings, WildcardMemory* memory = nullptr);
 
     // The time of the frames that come; a new hour or UTC day empties what belongs to the old.
     void turn(UtcTime time);
 
     struct Offer {
+        // Of the most detailed form that was counted.
         PendingOutcome outcome = PendingOutcome::waiting;
-        std::optional<Released<products::NewQname>> released;
+        std::vector<Released<products::NewQname>> released;  // two at most
     };
     Offer offer(const NameCandidate& candidate, const GateKey& key);
     // Asks for the memory that an offer of it will read. Purely for speed.
     void prefetch(const Sighting& sighting) const { pending_.prefetch(sighting); }
 
     const Pending& pending() const { return pending_; }
+    const Children& children() const { return children_; }
 
 private:
+    void climb(const NameCandidate& candidate, const GateKey& key, Offer& offer);
+    // Counts for one form; releases it if it is reached.
+    void count(std::string_view form, const Sighting& sighting, const NameCandidate& candidate,
+               const GateKey& key, Offer& offer);
+    ParentKind kind_of(std::string_view parent, Fingerprint fingerprint, Fingerprint child);
+
     const Rule& rule_;
     Pending pending_;
+    Children children_;
+    WildcardMemory* const memory_;
+    std::string form_;  // of the moment
     std::optional<std::int64_t> hour_;
 };
 

@@ -42,9 +42,11 @@ struct Threshold {
 
 // The form in which a name may leave (R4).
 enum class Form : std::uint8_t {
-    list_entry,         // the entry of the well-known list, as the operator loaded it
-    registered_domain,  // one label below an explicit ICANN rule of the public suffix list
-    as_asked,           // the whole name, in the case in which it was asked
+    list_entry,  // the entry of the well-known list, as the operator loaded it
+    // Its registered domain; once that is released, and each from the threshold on: the whole name
+    // and "*." with its parent, coarsened. Below a parent that is a wildcard, "*." with that alone.
+    ladder,
+    as_asked,  // the whole name, in the case in which it was asked
 };
 
 // What is done to numbers (R5).
