@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <atomic>
 #include <thread>
+#include <utility>
 
 #include "connection.hpp"
 #include "tally.hpp"
@@ -41,7 +42,7 @@ public:
         oversized_ = &received("oversized");
         sessions_lost_ = &parts.counters.counter(
             "tapir_mqtt_sessions_lost_total",
-            "Connections for which the broker had no session: what came before is lost.",
+            "Times the broker had no session for us: what came before is lost.",
             {{"client", settings.client_id}});
         thread_ = std::thread([this] { run(); });
     }
@@ -60,19 +61,25 @@ public:
 
 private:
     void connected(bool has_session) override {
-        if (has_session) {
-            return;
-        }
-        sessions_lost_->add();
-        log_.warn("mqtt", "the broker has no session of ours: what came meanwhile is lost",
-                  {{"client", settings_.client_id}});
-        if (handlers_.session_lost) {
-            handlers_.session_lost();
-        }
+        // From now on the broker has one, whether or not we get as far as subscribing: it will not
+        // say again that there was none.
+        is_lost_ = is_lost_ || !has_session;
     }
     void subscribed() override {
+        if (std::exchange(is_lost_, false)) {
+            lose_session();
+        }
         tally_.connected();
         is_connected_ = true;
+    }
+    void lose_session() {
+        sessions_lost_->add();
+        if (handlers_.session_lost) {
+            handlers_.session_lost();  // who knows what it means says so
+        } else {
+            log_.warn("mqtt", "the broker has no session of ours: what came meanwhile is lost",
+                      {{"client", settings_.client_id}});
+        }
     }
     void came(std::string_view topic, ByteView payload, bool is_retained) override {
         if (is_retained) {
@@ -176,6 +183,7 @@ private:
     // The thread's own.
     std::vector<Message> batch_;
     std::int64_t failures_ = 0;
+    bool is_lost_ = false;  // the session, and nobody was told yet
     bool is_good_ = false;  // this connection brought something that was kept
     std::thread thread_;
 };

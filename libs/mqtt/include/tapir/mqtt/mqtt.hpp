@@ -86,7 +86,8 @@ struct Handlers {
     // again. A message that will never be good is to be counted and called kept.
     std::function<Result<void>(std::span<const Message>)> keep;
     // The broker did not remember us though we were there before: what came meanwhile is lost. Also
-    // called on the first connection of a new client. May be empty.
+    // called on the first connection of a new client. Called once the subscription stands again, so
+    // that nothing is missed after it. May be empty: then it is logged here.
     std::function<void()> session_lost;
 };
 
