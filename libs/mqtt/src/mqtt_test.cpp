@@ -315,6 +315,17 @@ TEST_P(MqttTls, SaysDeniedWhatTheBrokerDenies) {
     EXPECT_THAT(keeper.kept(), ElementsAre("mine", "mine too"));
 }
 
+// What docs/operating recommends for the edges' listener: an id is that of the certificate.
+TEST_P(MqttTls, NobodyTakesTheIdOfAnotherWhereItIsTheNameOfTheCertificate) {
+    start("", "use_username_as_clientid true\n");
+    Keeper keeper;
+    const auto inbox = connected_subscriber(keeper);
+    const auto thief = open_publisher(broker("edge-1"), {.client_id = "core"}, parts_).take();
+    EXPECT_THAT(thief->publish(numbered(0, 1)), ElementsAre(Published::accepted));
+    EXPECT_TRUE(eventually([&] { return keeper.count() == 1; }));
+    EXPECT_EQ(value("tapir_mqtt_disconnects_total{client=\"core\",reason=\"lost\"}"), 0);
+}
+
 TEST_P(MqttTls, NeverBelievesAWrongAuthority) {
     net::TestAuthority::create("Other CA").write(folder_.file("other.pem"));
     Broker wrong = broker("core");

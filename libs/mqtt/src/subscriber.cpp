@@ -29,12 +29,12 @@ public:
           clock_(parts.clock),
           chance_(parts.chance),
           log_(parts.log),
-          tally_(settings.client_id, parts.log, parts.counters),
+          tally_(label_of(settings), parts.log, parts.counters),
           waiter_(parts.clock) {
         const auto received = [&](const char* outcome) -> Counter& {
             return parts.counters.counter("tapir_mqtt_received_total",
                                           "Messages received, by what became of them.",
-                                          {{"client", settings.client_id}, {"outcome", outcome}});
+                                          {{"client", label_of(settings)}, {"outcome", outcome}});
         };
         kept_ = &received("kept");
         not_kept_ = &received("not_kept");
@@ -43,7 +43,7 @@ public:
         sessions_lost_ = &parts.counters.counter(
             "tapir_mqtt_sessions_lost_total",
             "Times the broker had no session for us: what came before is lost.",
-            {{"client", settings.client_id}});
+            {{"client", label_of(settings)}});
         thread_ = std::thread([this] { run(); });
     }
     RealSubscriber(const RealSubscriber&) = delete;
@@ -78,7 +78,7 @@ private:
             handlers_.session_lost();  // who knows what it means says so
         } else {
             log_.warn("mqtt", "the broker has no session of ours: what came meanwhile is lost",
-                      {{"client", settings_.client_id}});
+                      {{"client", label_of(settings_)}});
         }
     }
     void came(std::string_view topic, ByteView payload, bool is_retained) override {
@@ -150,7 +150,7 @@ private:
             if (const auto done = handlers_.keep(part); !done) {
                 not_kept_->add(rest.size());
                 log_.error("mqtt", "messages cannot be kept; the broker will send them again",
-                           {{"client", settings_.client_id},
+                           {{"client", label_of(settings_)},
                             {"messages", rest.size()},
                             {"reason", done.error().what()}});
                 return false;

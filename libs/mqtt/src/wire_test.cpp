@@ -320,6 +320,27 @@ TEST_F(Wire, TellsOfALostSessionOnceASubscriptionStands) {
     EXPECT_EQ(value("tapir_mqtt_sessions_lost_total{client=\"core\"}"), 1);
 }
 
+TEST_F(Wire, LogsALostSessionOnlyIfNobodyElseIsTold) {
+    for (const bool is_told : {false, true}) {
+        std::string logged;
+        const Log log = Log::to_string(logged);
+        int told = 0;
+        const auto inbox =
+            open_subscriber({.url = broker_.url()}, {.client_id = "core", .topics = {"a"}},
+                            {clock_, chance_, log, counters_},
+                            {.keep = [](auto) { return Result<void>{}; },
+                             .session_lost = is_told ? std::function<void()>([&] { ++told; })
+                                                     : std::function<void()>()})
+                .take();
+        broker_.welcome_subscriber(1, false);
+        EXPECT_TRUE(eventually([&] { return inbox->is_connected(); }));
+        inbox->stop();
+        EXPECT_EQ(told, is_told ? 1 : 0);
+        EXPECT_EQ(logged.find("no session of ours") != std::string::npos, !is_told) << logged;
+    }
+    EXPECT_EQ(value("tapir_mqtt_sessions_lost_total{client=\"core\"}"), 2);
+}
+
 TEST_F(Wire, EndsAConnectionWhoseSubscriptionIsAnsweredInPartOrTwice) {
     const auto inbox = subscriber([](auto) { return Result<void>{}; });
     for (const auto& granted : std::vector<std::vector<int>>{{}, {1, 1}, {1, 0x87}}) {
