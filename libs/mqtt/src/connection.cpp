@@ -134,10 +134,10 @@ struct Connection::Callbacks {
         self.sink_.came(message->topic,
                         std::as_bytes(std::span(static_cast<const char*>(message->payload), size)),
                         message->retain);
-        // For each packet that it queues (here the acknowledgement) the library writes an octet into
-        // a socket pair of its own, which only its own loop would empty. Once that is full errno is
-        // EAGAIN; the library takes it for that of the connection, and leaves what TLS has already
-        // deciphered until something else arrives.
+        // For each packet that it queues (here the acknowledgement) the library writes an octet
+        // into a socket pair of its own, which only its own loop would empty. Once that is full
+        // errno is EAGAIN; the library takes it for that of the connection, and leaves what TLS has
+        // already deciphered until something else arrives.
         errno = 0;
     }
 

@@ -114,7 +114,7 @@ private:
     void set_up_tls(const Broker& broker);
     void finish_tcp();
     bool is_readable() const;
-    // After each call into the library: false, and the connection is ended, if it did not survive it.
+    // After each call into the library: whether the connection still stands; if not it is ended.
     bool check(int code);
     void end(Ended why, std::string detail);
 

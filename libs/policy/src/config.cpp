@@ -164,6 +164,25 @@ Result<void> read_feed(const text::Settings& settings, world::Files& files, Conf
     return {};
 }
 
+text::SettingTable broker_rows() {
+    using namespace std::chrono_literals;
+    using text::Setting;
+    text::SettingTable rows = mqtt::broker_settings();
+    rows.insert(rows.end(),
+                {
+                    Setting::string(
+                        "mqtt.client_id", "",
+                        "Our name at the broker, no other's: what we miss is kept under it, and "
+                        "who knows it can take that away. Empty: one by chance, kept in "
+                        "state.dir."),
+                    Setting::string("mqtt.topic", "observations/down/tapir-pop",
+                                    "The topic of observations."),
+                    Setting::duration("mqtt.session_expiry", 24h, 1min, 24h * 30,
+                                      "How long the broker keeps what comes while we are away."),
+                });
+    return rows;
+}
+
 }  // namespace
 
 text::SettingTable setting_table() {
@@ -223,19 +242,7 @@ text::SettingTable setting_table() {
         Setting::choice("log.level", "info", {"debug", "info", "warn", "error"},
                         "The least important lines that are logged."),
     };
-    text::SettingTable broker = mqtt::broker_settings();
-    broker.insert(broker.end(),
-                  {
-                      Setting::string(
-                          "mqtt.client_id", "",
-                          "Our name at the broker, no other's: what we miss is kept under it, and "
-                          "who knows it can take that away. Empty: one by chance, kept in "
-                          "state.dir."),
-                      Setting::string("mqtt.topic", "observations/down/tapir-pop",
-                                      "The topic of observations."),
-                      Setting::duration("mqtt.session_expiry", 24h, 1min, 24h * 30,
-                                        "How long the broker keeps what comes while we are away."),
-                  });
+    const text::SettingTable broker = broker_rows();
     table.insert(table.end(), broker.begin(), broker.end());
     return table;
 }
