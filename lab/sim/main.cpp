@@ -43,6 +43,7 @@ void print(const Total& total) {
     fmt::print("observations          {:>8}\n", total.figures.observations);
     fmt::print("messages of edges     {:>8}\n", total.figures.messages);
     fmt::print("zones served          {:>8}\n", total.figures.serials);
+    fmt::print("edges left alone      {:>8}\n", total.figures.edges_alone);
     fmt::print("batches not written, counted {:>d}\n", total.not_written);
 }
 
@@ -56,8 +57,9 @@ Total run_all(std::uint64_t first, std::uint64_t count, unsigned jobs, Lie lie, 
     for (unsigned job = 0; job < jobs; ++job) {
         threads.emplace_back([&] {
             for (std::uint64_t seed = next++; seed < first + count; seed = next++) {
-                const Report report = run(
-                    {.seed = seed, .faults = true, .lie = lie, .brief = is_brief, .logs = false});
+                const RunOptions options{
+                    .seed = seed, .faults = true, .lie = lie, .brief = is_brief, .logs = false};
+                const Report report = run(options);
                 const std::lock_guard lock(mutex);
                 ++total.runs;
                 total.broken += report.broken.empty() ? 0 : 1;
@@ -68,6 +70,9 @@ Total run_all(std::uint64_t first, std::uint64_t count, unsigned jobs, Lie lie, 
                 total.figures += report.figures;
                 for (const std::string& line : report.broken) {
                     fmt::print("seed {}: {}\n", seed, line);
+                }
+                if (!report.broken.empty()) {
+                    fmt::print("seed {}: again: {} --verbose\n", seed, command_of(options));
                 }
                 if (total.runs % 1000 == 0) {
                     fmt::print(stderr, "{} runs, {} broken\n", total.runs, total.broken);
@@ -103,9 +108,9 @@ Result<int> main_of(int argc, char** argv) {
     unsigned jobs = 1;
     RunOptions one{.seed = 0, .faults = true, .lie = Lie::none, .brief = false, .logs = false};
     app.add_option("--seeds", count, "how many runs");
-    app.add_option("--first", first, "the first seed");
+    app.add_option("--first", first, "the first seed")->check(CLI::PositiveNumber);
     app.add_option("--jobs", jobs, "threads")->check(CLI::Range(1, 64));
-    app.add_option("--seed", one.seed, "this one run alone");
+    app.add_option("--seed", one.seed, "this one run alone")->check(CLI::PositiveNumber);
     std::string lie = "none";
     app.add_option("--lie", lie, "a bug to plant in all runs (see faults.hpp)");
     app.add_flag("--brief", one.brief, "some minutes a run instead of half an hour");

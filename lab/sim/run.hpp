@@ -17,7 +17,7 @@ namespace tapir::sim {
 
 struct RunOptions {
     std::uint64_t seed = 1;
-    bool faults = true;
+    bool faults = true;  // off only in tests: the program has no option for it
     Lie lie = Lie::none;
     bool brief = false;  // some minutes instead of half an hour, with as many faults: for tests
     bool logs = false;   // what the three daemons log is kept
@@ -35,5 +35,8 @@ struct Report {
 };
 
 Report run(const RunOptions& options);
+
+// What to type to see this run again, without --verbose.
+std::string command_of(const RunOptions& options);
 
 }  // namespace tapir::sim

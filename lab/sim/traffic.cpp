@@ -97,6 +97,12 @@ bool is_secret(std::string_view text) {
     return again == text.substr(0, word_size);
 }
 
+// A name that is no secret and holds most of one. Where it stands in front of it (rows are sorted)
+// Snappy writes the secret as a copy and a rest: who does not unpack does not find it.
+std::string decoy_of(const std::string& name) {
+    return "aa" + name.substr(0, word_size - 4) + "aa" + name.substr(word_size);
+}
+
 bool is_digit(char c) {
     return c >= '0' && c <= '9';
 }
@@ -143,7 +149,8 @@ Traffic::Traffic(Dice& dice, const TrafficPlan& plan) : plan_(plan), salt_(dice.
     };
     for (unsigned i = 0; i < plan.popular; ++i) {
         const bool ipv6 = dice.one_in(4);
-        ask(dice, word("p", dice.seed()) + ".com", clients(60, 6, ipv6), start(),
+        popular_.push_back(word("p", dice.seed()) + ".com");
+        ask(dice, popular_.back(), clients(60, 6, ipv6), start(),
             static_cast<std::int64_t>(dice.between(20, 300)), true);
     }
     for (unsigned i = 0; i < plan.rare; ++i) {
@@ -151,18 +158,29 @@ Traffic::Traffic(Dice& dice, const TrafficPlan& plan) : plan_(plan), salt_(dice.
         const auto who = leaks        ? clients(60, 6, false)
                          : i % 3 == 2 ? clients(40, 2, false)
                                       : few_clients();
-        ask(dice, secret(dice.seed()) + ".com", who, start(), 300, true);
+        rare_name_ = secret(dice.seed()) + ".com";
+        ask(dice, rare_name_, who, start(), 300, true);
     }
     for (unsigned i = 0; i < plan.listed; ++i) {
         const bool rare = i % 2 == 1;
         const std::string name = (rare ? secret(dice.seed()) : word("w", dice.seed())) + ".org";
         well_known_ += name + "\n";
-        const unsigned minutes = rare ? 1 : 4;
-        for (unsigned m = 0; m < minutes; ++m) {
-            const std::int64_t at = start() / 60 * 60;
-            ask(dice, name, rare ? few_clients() : clients(60, 6, m % 2 == 1), at,
-                rare ? plan.seconds : 50, false);
+        if (rare && !plan.listed_name_leaks) {
+            ask(dice, name, few_clients(), 0, plan.seconds, false);
+            continue;
         }
+        if (!rare) {
+            popular_listed_.push_back(name);
+        }
+        // Each time within what the clock calls a minute.
+        for (unsigned m = 0; m < 4; ++m) {
+            const std::int64_t at = (start() / 60 + 1) * 60 - std::int64_t{plan.second};
+            ask(dice, name, clients(60, 6, m % 2 == 1), at, 50, false);
+            if (rare) {
+                ask(dice, decoy_of(name), clients(60, 6, m % 2 == 1), at, 50, false);
+            }
+        }
+        well_known_ += rare ? decoy_of(name) + "\n" : "";
     }
     for (unsigned i = 0; i < plan.noise; ++i) {
         ask(dice, secret(dice.seed()) + ".net", clients(1, 1, dice.one_in(4)), start(), 1, false);
