@@ -135,11 +135,15 @@ void EdgeHost::add_frames(std::int64_t second) {
 }
 
 void EdgeHost::tick() {
-    if (lie() == Lie::edge_disk_refuses) {
-        forget_room();
+    const bool refuses = lie() == Lie::edge_disk_refuses && dice().one_in(10);
+    if (refuses) {
+        machine().disk.set_capacity(machine().disk.used());
     }
     if (is_counting_) {
         static_cast<void>(station_->tick());
+    }
+    if (refuses) {
+        machine().disk.set_capacity(1ULL << 40U);
     }
     witness_->look_at_checkpoint();
 }
@@ -168,7 +172,8 @@ void EdgeHost::observe(net::HttpRequest& request) {
     if (lie() == Lie::second_door && dice().one_in(10)) {
         request.body = to_bytes(std::string_view("[\"what the resolver said, as it is\"]"));
     }
-    if (lie() == Lie::part_of_payload && dice().one_in(4)) {
+    // Of a histogram a piece would be found out in another way: it is none any more.
+    if (lie() == Lie::part_of_payload && request.path.ends_with("/new_qname")) {
         request.body.resize(request.body.size() / 2);
     }
     if (lie() == Lie::name_in_field && dice().one_in(10)) {
@@ -178,18 +183,13 @@ void EdgeHost::observe(net::HttpRequest& request) {
 }
 
 void EdgeHost::observe(mqtt::Message& message) {
-    if (lie() == Lie::part_of_payload && dice().one_in(4)) {
+    if (lie() == Lie::part_of_event && dice().one_in(4)) {
         message.payload.resize(message.payload.size() / 2);
     }
     if (lie() == Lie::name_in_topic && dice().one_in(10)) {
         message.topic += "/" + traffic_.rare_name();
     }
     witness_->left_edge(message);
-}
-
-// In one second of ten the disk says that it is full.
-void EdgeHost::forget_room() {
-    machine().disk.set_capacity(dice().one_in(10) ? machine().disk.used() : 1ULL << 40U);
 }
 
 // The store says of each second popular name that it was released before.

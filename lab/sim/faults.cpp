@@ -24,6 +24,7 @@ std::string_view to_string(Lie lie) {
                                                                    "second_door",
                                                                    "altered_after_ledger",
                                                                    "part_of_payload",
+                                                                   "part_of_event",
                                                                    "name_in_field",
                                                                    "name_in_topic",
                                                                    "rare_name_leaks",

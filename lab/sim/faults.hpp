@@ -60,6 +60,7 @@ enum class Lie : std::uint8_t {
     second_door,               // octets leave that no leaf commits to
     altered_after_ledger,      // a payload is changed on its way out
     part_of_payload,           // a piece of a payload leaves by itself
+    part_of_event,             // ... of an event, as a message
     name_in_field,             // a rare name leaves in a field of a request
     name_in_topic,             // ... in a topic
     rare_name_leaks,           // what counts as rare has many clients
@@ -72,7 +73,7 @@ enum class Lie : std::uint8_t {
     policy_drops_rule,         // one of its zone
     policy_weakens_rule,       // one is "passthru" instead
 };
-inline constexpr std::size_t lie_count = 23;
+inline constexpr std::size_t lie_count = 24;
 std::string_view to_string(Lie lie);
 std::optional<Lie> lie_named(std::string_view name);
 

@@ -102,7 +102,6 @@ private:
     void close() override;
     void observe(net::HttpRequest& request);
     void observe(mqtt::Message& message);
-    void forget_room();
     void know_names();
     void lose_newest_batch();
     void damage_ledger();

@@ -115,12 +115,12 @@ INSTANTIATE_TEST_SUITE_P(
         Planted{Lie::mqtt_acknowledges_first, 1}, Planted{Lie::core_forgets_duplicates, 2},
         Planted{Lie::core_journals_twice, 2}, Planted{Lie::feed_issues_twice, 2},
         Planted{Lie::second_door, 3}, Planted{Lie::altered_after_ledger, 3},
-        Planted{Lie::part_of_payload, 3}, Planted{Lie::name_in_field, 3},
-        Planted{Lie::name_in_topic, 3}, Planted{Lie::rare_name_leaks, 3},
-        Planted{Lie::listed_name_leaks, 3}, Planted{Lie::policy_store_not_synced, 4},
-        Planted{Lie::policy_changes_no_serial, 4}, Planted{Lie::ledger_altered, 5},
-        Planted{Lie::policy_drops_rule, 6}, Planted{Lie::policy_weakens_rule, 6},
-        Planted{Lie::mqtt_acknowledges_first, 6}),
+        Planted{Lie::part_of_payload, 3}, Planted{Lie::part_of_event, 3},
+        Planted{Lie::name_in_field, 3}, Planted{Lie::name_in_topic, 3},
+        Planted{Lie::rare_name_leaks, 3}, Planted{Lie::listed_name_leaks, 3, false},
+        Planted{Lie::policy_store_not_synced, 4}, Planted{Lie::policy_changes_no_serial, 4},
+        Planted{Lie::ledger_altered, 5}, Planted{Lie::policy_drops_rule, 6},
+        Planted{Lie::policy_weakens_rule, 6}, Planted{Lie::mqtt_acknowledges_first, 6}),
     [](const auto& planted) {
         return std::string(to_string(planted.param.lie)) + "_breaks_" +
                std::to_string(planted.param.invariant);

@@ -97,10 +97,15 @@ bool is_secret(std::string_view text) {
     return again == text.substr(0, word_size);
 }
 
-// A name that is no secret and holds most of one. Where it stands in front of it (rows are sorted)
-// Snappy writes the secret as a copy and a rest: who does not unpack does not find it.
-std::string decoy_of(const std::string& name) {
-    return "aa" + name.substr(0, word_size - 4) + "aa" + name.substr(word_size);
+// Names that are no secrets and hold most of one. They stand around it, as rows are sorted: so
+// Snappy writes the secret as a copy and a rest, and who does not unpack does not find it. (The one
+// behind is there because the last octets of a page are never a copy.)
+std::vector<std::string> decoys_of(const std::string& name) {
+    const auto around = [&name](std::string_view start) {
+        return fmt::format("{}{}{}{}", start, name.substr(0, word_size - 4), start,
+                           name.substr(word_size));
+    };
+    return {around("aa"), around("zz")};
 }
 
 bool is_digit(char c) {
@@ -176,11 +181,13 @@ Traffic::Traffic(Dice& dice, const TrafficPlan& plan) : plan_(plan), salt_(dice.
         for (unsigned m = 0; m < 4; ++m) {
             const std::int64_t at = (start() / 60 + 1) * 60 - std::int64_t{plan.second};
             ask(dice, name, clients(60, 6, m % 2 == 1), at, 50, false);
-            if (rare) {
-                ask(dice, decoy_of(name), clients(60, 6, m % 2 == 1), at, 50, false);
+            for (const std::string& decoy : rare ? decoys_of(name) : std::vector<std::string>()) {
+                ask(dice, decoy, clients(60, 6, m % 2 == 1), at, 50, false);
             }
         }
-        well_known_ += rare ? decoy_of(name) + "\n" : "";
+        for (const std::string& decoy : rare ? decoys_of(name) : std::vector<std::string>()) {
+            well_known_ += decoy + "\n";
+        }
     }
     for (unsigned i = 0; i < plan.noise; ++i) {
         ask(dice, secret(dice.seed()) + ".net", clients(1, 1, dice.one_in(4)), start(), 1, false);

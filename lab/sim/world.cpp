@@ -22,9 +22,9 @@ bool has_broker(Lie lie, Dice& dice) {
     switch (lie) {
         case Lie::mqtt_acknowledges_first:
         case Lie::name_in_topic:
+        case Lie::part_of_event:
             return true;
         case Lie::none:
-        case Lie::part_of_payload:
             return dice.one_in(2);
         default:
             return false;
