@@ -24,8 +24,8 @@ UtcTime start_of(Dice& dice) {
 }  // namespace
 
 std::string command_of(const RunOptions& options) {
-    return fmt::format("build/release/bin/tapir-sim --seed {}{}{}", options.seed,
-                       options.brief ? " --brief" : "",
+    return fmt::format("build/release/bin/tapir-sim --seed {}{}{}{}", options.seed,
+                       options.brief ? " --brief" : "", options.faults ? "" : " --no-faults",
                        options.lie == Lie::none ? std::string()
                                                 : fmt::format(" --lie {}", to_string(options.lie)));
 }

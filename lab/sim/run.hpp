@@ -17,7 +17,7 @@ namespace tapir::sim {
 
 struct RunOptions {
     std::uint64_t seed = 1;
-    bool faults = true;  // off only in tests: the program has no option for it
+    bool faults = true;
     Lie lie = Lie::none;
     bool brief = false;  // some minutes instead of half an hour, with as many faults: for tests
     bool logs = false;   // what the three daemons log is kept

@@ -16,9 +16,10 @@ std::string lines(const std::vector<std::string>& all) {
 
 TEST(Simulator, BreaksNothingWithoutFaults) {
     for (std::uint64_t seed = 1; seed <= 20; ++seed) {
-        const Report report =
-            run({.seed = seed, .faults = false, .lie = Lie::none, .brief = true, .logs = false});
-        EXPECT_TRUE(report.broken.empty()) << "seed " << seed << lines(report.broken);
+        const RunOptions options{
+            .seed = seed, .faults = false, .lie = Lie::none, .brief = true, .logs = false};
+        const Report report = run(options);
+        EXPECT_TRUE(report.broken.empty()) << command_of(options) << lines(report.broken);
         EXPECT_GT(report.figures.batches, 4U);
         EXPECT_GT(report.figures.events, 2U);
         EXPECT_GT(report.figures.histograms, 2U);
@@ -34,6 +35,8 @@ TEST(Simulator, SaysHowToRepeatARun) {
     EXPECT_EQ(command_of({.seed = 17}), "build/release/bin/tapir-sim --seed 17");
     EXPECT_EQ(command_of({.seed = 5, .lie = Lie::second_door, .brief = true}),
               "build/release/bin/tapir-sim --seed 5 --brief --lie second_door");
+    EXPECT_EQ(command_of({.seed = 2, .faults = false}),
+              "build/release/bin/tapir-sim --seed 2 --no-faults");
 }
 
 TEST(Simulator, RepeatsItself) {

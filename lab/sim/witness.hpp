@@ -11,9 +11,9 @@
 //  2. No aggregate, event or observation is there twice; what the core has, an edge had accepted.
 //     An aggregate comes into the lake again only if the core died before it could note the first
 //     time: the lake promises that the same upload is the same file.
-//  3. What left the edge is octet for octet what a leaf of its ledger commits to: a whole payload as
-//     the body of a request, or one whole event as a message. Neither that (unpacked and decoded)
-//     nor anything around it holds a client's address or a name that too few asked for.
+//  3. What left the edge is octet for octet what a leaf of its ledger commits to: the body of a
+//     request is one whole payload, a message one whole event. Neither that (unpacked and decoded)
+//     nor what is around it holds a client's address or a name that too few asked for.
 //  4. The serial served never goes back, and one serial is one zone.
 //  5. The ledger verifies, and extends each checkpoint that was ever seen.
 //  6. After calm the policy's zone is what the core's snapshot and its own list say, and blocks it.
