@@ -178,13 +178,13 @@ void CoreHost::journal_twice() {
         const std::string id(as_text((*cursor)->key()));
         const std::string other = "another-" + id;
         const std::string folder = std::string(state) + "/aggregates/";
-        const auto known = store.get("intake_aggregates", as_bytes(id));
+        const auto known = store.get("intake_aggregates", as_bytes(id)).value_or(std::nullopt);
         const auto payload = machine().disk.read(folder + id + ".payload", lake::upload_size_max);
-        if (!known || !*known || !payload || id.starts_with("another-")) {
+        if (!known || !payload || id.starts_with("another-")) {
             continue;
         }
         static_cast<void>(machine().disk.write_atomically(folder + other + ".payload", *payload));
-        batch.put("intake_aggregates", as_bytes(other), **known);
+        batch.put("intake_aggregates", as_bytes(other), *known);
         batch.put("intake_unsealed", as_bytes(other), {});
     }
     static_cast<void>(machine().ports().store->write(batch, store::Durability::synced));
