@@ -178,7 +178,7 @@ void PolicyHost::deny(const std::string& name) {
 }
 
 std::shared_ptr<const rpz::Snapshot> PolicyHost::zone() const {
-    const auto now = service_ ? service_->snapshot() : nullptr;
+    auto now = service_ ? service_->snapshot() : nullptr;
     const bool lies = lie() == Lie::policy_drops_rule || lie() == Lie::policy_weakens_rule;
     auto all = now ? now->zone.begin() : rpz::Zone().begin();
     const auto first = lies ? all.next() : std::nullopt;
