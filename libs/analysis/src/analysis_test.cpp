@@ -168,9 +168,14 @@ TEST_F(AnalysisTest, LosesNothingWhenNobodyTakesObservations) {
 
 TEST_F(AnalysisTest, CountsWhatItCannotReadAndGoesOn) {
     ASSERT_TRUE(bus.publish(events_subject, to_bytes(std::string_view("rubbish"))));
+    products::NewQname b;
+    b.qname = "b.example.";
+    const std::string below_zero =
+        text::Json::object({{"sequence", -1}, {"edge", "e"}, {"event", b.to_json()}}).to_string();
+    ASSERT_TRUE(bus.publish(events_subject, to_bytes(below_zero)));
     event("a.example.");
     EXPECT_THAT(issued(), ElementsAre("1 +a.example 1 3600"));
-    EXPECT_EQ(counters.value("tapir_core_bus_messages_bad_total"), 1);
+    EXPECT_EQ(counters.value("tapir_core_bus_messages_bad_total"), 2);
 }
 
 TEST(Analysers, RefuseASuffixThatEveryNameHas) {
