@@ -1,5 +1,6 @@
-// The client's address in a frame, which is sealed: what both readers of dnstap took for it is, by its
-// form and its hash, what protozero finds. The mutator changes fields and keeps the lengths right.
+// The client's address in a frame, which is sealed: what both readers of dnstap took for it is, by
+// its form and its hash, what protozero finds. The mutator changes fields and keeps the lengths
+// right.
 #include <cstdint>
 #include <optional>
 #include <span>

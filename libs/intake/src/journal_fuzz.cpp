@@ -1,5 +1,6 @@
 // A journal on a disk that is not what was written: corrupt, or read. No id leads outside the
-// journal's folder; what goes out stands in the outbox, in order; what is taken afterwards is known.
+// journal's folder; what goes out stands in the outbox, in order; what is taken afterwards is
+// known.
 #include <cstdint>
 #include <span>
 #include <string>

@@ -1,7 +1,7 @@
 // The fields of a signed request: the input's lines are Signature-Input, Signature, Content-Digest
-// and the rest is the body. Nothing crashes. What verifies has a signature that is good when checked
-// by hand; what we sign ourselves in the plain form, and completely, verifies. The mutator signs what
-// it made with the test key.
+// and the rest is the body. Nothing crashes. What verifies has a signature that is good when
+// checked by hand; what we sign ourselves in the plain form, and completely, verifies. The mutator
+// signs what it made with the test key.
 #include <algorithm>
 #include <array>
 #include <cstdint>

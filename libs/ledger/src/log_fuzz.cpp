@@ -1,5 +1,5 @@
-// The input's first octet says what the others are, and to which log: one of five leaves, or, for one
-// in eight, one of 258, which has full tiles. A file of the log: no changed one is taken for
+// The input's first octet says what the others are, and to which log: one of five leaves, or, for
+// one in eight, one of 258, which has full tiles. A file of the log: no changed one is taken for
 // the log. A note, behind its signature: what is a checkpoint is the one that we print. Leaves,
 // behind the digests: they make a log that verifies, opens, and proves each of them. And in any
 // case a text: checkpoint, leaf, opening, key.

@@ -1,7 +1,7 @@
 // What the core says, behind its signature: lines of the input are observations, signed by the test
-// key and taken by the engine: the first three that are well formed, and one that is not. After each
-// the serial has gone on exactly if the zone is another; after a restart, which every second input
-// gets, everything is as it was. Answers to the snapshot request are read too.
+// key and taken by the engine: the first three that are well formed, and one that is not. After
+// each the serial has gone on exactly if the zone is another; after a restart, which every second
+// input gets, everything is as it was. Answers to the snapshot request are read too.
 #include <cstdint>
 #include <functional>
 #include <map>

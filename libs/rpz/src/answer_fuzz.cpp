@@ -1,7 +1,7 @@
 // Requests of any kind: no crash, answers within their sizes, every answer readable by the reader
-// of libs/dns too, and every signature good for whoever checks it the long way: those of the answers
-// and, before one is believed, that of the request. The mutator changes records, and signs what it
-// made with the test key.
+// of libs/dns too, and every signature good for whoever checks it the long way: those of the
+// answers and, before one is believed, that of the request. The mutator changes records, and signs
+// what it made with the test key.
 #include <algorithm>
 #include <array>
 #include <cstdint>
