@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "duck.hpp"
+#include "gate.hpp"
 #include "tapir/lake/child.hpp"
 #include "tapir/world/process.hpp"
 
@@ -132,6 +133,23 @@ TEST(Gate, TakesTheHistogramThatEdmWroteAndCoarsensIt) {
 
 TEST(Gate, GivesTheSameFileForTheSameUpload) {
     EXPECT_EQ(gate(edm_histogram(), "e", 60)->file, gate(edm_histogram(), "e", 60)->file);
+}
+
+TEST(Gate, JudgesManyUploadsAsItJudgesOne) {
+    Gate many = *Gate::open(Gate::Uploads::many);
+    const std::string kept = row("");
+    const std::string two = kept + " UNION ALL " + kept;
+    for (const Bytes& upload : {parquet_of(kept), edm_histogram(), parquet_of(two), Bytes(20),
+                                parquet_of("SELECT 1"), parquet_of(kept)}) {
+        const auto alone = gate(upload, "e", 60);
+        const auto passed = many.pass(upload, "e", 60);
+        ASSERT_TRUE(alone && passed);
+        EXPECT_EQ(encode(*passed), encode(*alone));
+        if (passed->rows.kept > 0) {
+            EXPECT_EQ(many.query_kept("count(*)")->rows[0][0], std::to_string(passed->rows.kept));
+        }
+    }
+    EXPECT_TRUE(many.is_alive());
 }
 
 TEST(Gate, TakesItsOwnColumnsButNotItsOwnFiles) {
@@ -308,6 +326,18 @@ TEST_F(RealLake, RefusesTextAndKeepsGoing) {
     ASSERT_TRUE(verdict) << verdict.error().what();
     EXPECT_EQ(verdict->refusal, Refusal::not_parquet);
     EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
+}
+
+TEST_F(RealLake, GivesAFooterThatSpeaksOfTwoHundredMillionNamesNoMemory) {
+#ifdef __SANITIZE_ADDRESS__
+    GTEST_SKIP() << "no child's memory is limited under ASan";
+#endif
+    const Bytes upload = read_file(std::string(TAPIR_SOURCE) +
+                                   "/libs/lake/corpus/gate/list-of-two-hundred-million.parquet");
+    ASSERT_FALSE(upload.empty());
+    const auto verdict = lake.admit(upload, info());
+    ASSERT_TRUE(verdict) << verdict.error().what();
+    EXPECT_EQ(verdict->refusal, Refusal::resources) << verdict->detail;
 }
 
 TEST_F(RealLake, SaysWhenThereIsNoProgramToRun) {
