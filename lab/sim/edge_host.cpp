@@ -134,17 +134,24 @@ void EdgeHost::add_frames(std::int64_t second) {
     }
 }
 
-void EdgeHost::tick() {
-    const bool refuses = lie() == Lie::edge_disk_refuses && dice().one_in(10);
+template <class Step>
+void EdgeHost::on_a_disk_that(bool refuses, const Step& step) {
     if (refuses) {
         machine().disk.set_capacity(machine().disk.used());
     }
-    if (is_counting_) {
-        static_cast<void>(station_->tick());
-    }
+    step();
     if (refuses) {
         machine().disk.set_capacity(1ULL << 40U);
     }
+}
+
+void EdgeHost::tick() {
+    const bool refuses = lie() == Lie::edge_disk_refuses && dice().one_in(10);
+    on_a_disk_that(refuses, [this] {
+        if (is_counting_) {
+            static_cast<void>(station_->tick());
+        }
+    });
     witness_->look_at_checkpoint();
 }
 
@@ -156,7 +163,8 @@ void EdgeHost::end() {
     has_ended_ = true;
     if (is_up()) {
         is_counting_ = false;
-        station_->end();
+        // What could not be written before is tried again now, and lost if it cannot.
+        on_a_disk_that(lie() == Lie::edge_disk_refuses, [this] { station_->end(); });
     }
     witness_->look_at_checkpoint();
 }

@@ -104,6 +104,8 @@ private:
     void observe(mqtt::Message& message);
     void know_names();
     void lose_newest_batch();
+    template <class Step>
+    void on_a_disk_that(bool refuses, const Step& step);
     void damage_ledger();
 
     const Traffic& traffic_;
