@@ -284,8 +284,12 @@ Result<Gate> Gate::open(Uploads uploads) {
     // What is remembered of files is of those before, for all have the same path.
     const std::string_view forget =
         uploads == Uploads::many ? "SET enable_external_file_cache = false;" : "";
-    auto duck = TRY(Duck::open(fmt::format("{}SET allowed_paths = [{}, {}];", forget,
-                                           quoted(in.path()), quoted(out.path()))));
+    // Each value is looked at. The statistics in a footer are only what its maker says of them, and
+    // an optimizer that believes them leaves comparisons out.
+    auto duck = TRY(Duck::open(
+        fmt::format("{}SET disabled_optimizers = 'statistics_propagation,filter_pushdown';"
+                    "SET allowed_paths = [{}, {}];",
+                    forget, quoted(in.path()), quoted(out.path()))));
     return Gate(std::make_unique<Impl>(std::move(in), std::move(out), std::move(duck)));
 }
 

@@ -337,6 +337,17 @@ TEST_F(RealLake, RefusesTextAndKeepsGoing) {
     EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
 }
 
+// Its footer says that no value is missing, and four are.
+TEST(Gate, LooksAtValuesAndNotAtWhatTheFooterSaysOfThem) {
+    const Bytes upload =
+        read_file(std::string(TAPIR_SOURCE) + "/libs/lake/corpus/gate/lying-statistics.parquet");
+    ASSERT_FALSE(upload.empty());
+    const auto gated = gate(upload, "edge", 60);
+    ASSERT_TRUE(gated) << gated.error().what();
+    EXPECT_EQ(gated->refusal, Refusal::null_value) << gated->detail;
+    EXPECT_TRUE(decode_gated(encode(*gated)));
+}
+
 #ifdef CHILDS_MEMORY_IS_LIMITED
 TEST_F(RealLake, GivesAFooterThatSpeaksOfTwoHundredMillionNamesNoMemory) {
     const Bytes upload = read_file(std::string(TAPIR_SOURCE) +
