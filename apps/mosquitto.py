@@ -59,8 +59,9 @@ class Mosquitto:
     def _words(self, program, topic):
         return [program, "-V", "mqttv5", "-h", "127.0.0.1", "-p", str(self.port), *self._client, "-q", "1", "-t", topic]
 
-    def publish(self, topic, payload):
-        subprocess.run([*self._words("mosquitto_pub", topic), "-s"], input=payload.encode(), check=True, timeout=PATIENCE_S,
+    def publish(self, topic, payload, client_id=None):
+        who = ["-i", client_id] if client_id else []
+        subprocess.run([*self._words("mosquitto_pub", topic), *who, "-s"], input=payload.encode(), check=True, timeout=PATIENCE_S,
                        capture_output=True)
 
     def subscribe(self, topic):

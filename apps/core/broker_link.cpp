@@ -24,21 +24,21 @@ Result<std::unique_ptr<BrokerLink>> BrokerLink::open(const text::Settings& setti
     if (broker.url.empty()) {
         return std::unique_ptr<BrokerLink>();
     }
-    const std::string& client_id = settings.string("mqtt.client_id");
-    if (client_id.empty()) {
-        return settings.refuse("mqtt.client_id", "a name, as mqtt.url is set", "nothing");
-    }
+    const mqtt::ClientName name = TRY(mqtt::read_client_name(
+        settings, parts.files, parts.chance, settings.string("state.dir"), "tapir-core"));
     const mqtt::Parts ports{parts.clock, parts.chance, parts.log, parts.counters};
-    auto publisher = mqtt::open_publisher(broker, {.client_id = client_id + "-down"}, ports);
+    auto publisher = mqtt::open_publisher(
+        broker, {.client_id = name.id + "-down", .label = name.label + "-down"}, ports);
     if (!publisher) {
         return mqtt::refuse_broker(settings, publisher.error());
     }
     std::unique_ptr<BrokerLink> link(new BrokerLink(parts, *std::move(publisher)));
     auto subscriber = mqtt::open_subscriber(
         broker,
-        {.client_id = client_id,
+        {.client_id = name.id,
          .topics = {std::string(intake::events_topics)},
-         .session_expiry = settings.duration("mqtt.session_expiry")},
+         .session_expiry = settings.duration("mqtt.session_expiry"),
+         .label = name.label},
         ports,
         {.keep = [&intake = parts.intake](auto messages) { return intake.take(messages); },
          .session_lost =

@@ -43,12 +43,15 @@ text::SettingTable make_table() {
                         "The lowest level that is written."),
     };
     text::SettingTable broker = mqtt::broker_settings();
-    broker.insert(broker.end(),
-                  {Setting::string("mqtt.client_id", "tapir-core",
-                                   "Our name at the broker: what we miss is kept under it. With "
-                                   "\"-down\" added it is that of the connection that publishes."),
-                   Setting::duration("mqtt.session_expiry", 24h, 1min, 720h,
-                                     "How long the broker keeps events while we are away.")});
+    broker.insert(
+        broker.end(),
+        {Setting::string("mqtt.client_id", "",
+                         "Our name at the broker: what we miss is kept under it, and who "
+                         "knows it can take that away. With \"-down\" added it is that of "
+                         "the connection that publishes. Empty: one by chance, kept in "
+                         "state.dir."),
+         Setting::duration("mqtt.session_expiry", 24h, 1min, 720h,
+                           "How long the broker keeps events while we are away.")});
     table.insert(table.end(), broker.begin(), broker.end());
     return table;
 }

@@ -417,6 +417,10 @@ class BrokerTest(unittest.TestCase):
         self.assertTrue(self.core.key.verifies(json.loads(heard[0])))
         wait_for("the observation on the stream", lambda: stream.events)
         self.assertEqual(heard, [stream.events[0][2]])
+        kept = self.core.folder / "state/mqtt-client-id"
+        self.assertEqual(kept.stat().st_mode & 0o777, 0o600)
+        self.assertNotIn(kept.read_text().strip(), self.core.metrics() + self.core.log())
+        self.assertEqual(self.core.counted('tapir_mqtt_connected{client="tapir-core"}'), 1)
         # Whoever the broker lets publish: an edge speaks for itself only.
         self.send(self.core.edge.jws(event("b.example.se.")), kid=OTHER)
         self.broker.publish("events/up/x/new_qname", "rubbish")
@@ -454,6 +458,8 @@ class BrokerTest(unittest.TestCase):
         self.core.kill()
         self.send(first)
         self.send(self.core.edge.jws(event("b.example.se.")))
+        # A broker erases what waits for an id when somebody comes under it with a clean start.
+        self.broker.publish("events/up/x/new_qname", "rubbish", client_id="tapir-core")
         self.core.start()
         wait_for("the second", lambda: self.accepted() == 1)
         wait_for("both are observed", lambda: set(self.core.observed()) == {"a.example.se", "b.example.se"})
@@ -485,13 +491,24 @@ class BadStartTest(unittest.TestCase):
                 (("--set", "mqtt.url=ftp://127.0.0.1"), "--set: mqtt.url: expected a broker"),
                 (("--set", "mqtt.url=mqtt://192.0.2.1:1883"), "--set: mqtt.url: expected a broker"),
                 (("--set", "mqtt.url=mqtts://127.0.0.1", "--set", "mqtt.ca=/nowhere"), "--set: mqtt.ca: expected a readable file"),
-                (("--set", "mqtt.url=mqtt://127.0.0.1:1", "--set", "mqtt.client_id="), "--set: mqtt.client_id: expected"),
                 (("--set", "analysis.looptest_suffix=."), "--set: analysis.looptest_suffix: expected a domain name")):
             self.assertIn(expected, self.start_says(*words))
 
     def test_a_signing_key_that_others_may_read_is_refused(self):
         (self.core.folder / "signing.jwk").chmod(0o644)
         self.assertRegex(self.start_says(), r"core\.toml:3: keys\.signing: expected a JWK file")
+
+    def test_a_key_or_a_client_id_for_the_broker_that_others_may_read_is_refused(self):
+        cert, key = self.core.authority.issue("core-mqtt.test.example")
+        words = [word for name, value in (("url", "mqtts://127.0.0.1:1"), ("ca", self.core.authority.certificate), ("cert", cert),
+                                          ("key", key)) for word in ("--set", f"mqtt.{name}={value}")]
+        key.chmod(0o644)
+        self.assertRegex(self.start_says(*words), r"--set: mqtt\.key: expected .*mode 0644")
+        key.chmod(0o600)
+        kept = self.core.folder / "state/mqtt-client-id"
+        kept.write_text("core\n")
+        kept.chmod(0o644)
+        self.assertRegex(self.start_says(*words), r"core\.toml: mqtt\.client_id: expected .*mode 0644")
 
 
 if __name__ == "__main__":

@@ -17,10 +17,10 @@ class Broker(PolicyTest):
         self.broker = Mosquitto(self.folder / "mosquitto")
         self.addCleanup(self.broker.stop)
         self.settings |= {"feed.transport": "mqtt", "core.trusted_keys": str(self.folder / "keys.jwks"),
-                          "mqtt.url": self.broker.url, "mqtt.client_id": "policy.example"}
+                          "mqtt.url": self.broker.url}
 
     def sessions_lost(self):
-        return self.metric("tapir_policy_mqtt_sessions_lost_total")
+        return self.metric('tapir_mqtt_sessions_lost_total{client="tapir-policy"}')
 
     def accepted(self):
         return self.metric('tapir_policy_messages_total{result="accepted"}')
@@ -47,6 +47,9 @@ class Broker(PolicyTest):
         wait_for("the second", lambda: "second.example ." in self.rules())
         self.assertNotIn("good.example .", self.rules())
         self.assertEqual(self.metric('tapir_policy_messages_total{result="malformed"}'), 1)
+        kept = self.folder / "state/mqtt-client-id"
+        self.assertEqual(kept.stat().st_mode & 0o777, 0o600)
+        self.assertNotIn(kept.read_text().strip(), self.log() + self.page("/metrics"))
         for name, stop in (("stopped.example", self.stop_policy), ("killed.example", self.kill_policy)):
             stop()
             self.observe(name)

@@ -55,19 +55,25 @@ Result<std::unique_ptr<net::HttpClient>> open_client(const text::Settings& setti
 }
 
 // Nothing if observations do not come by MQTT. `parts` must outlive what it opens.
-OpenSubscriber subscriber_opener(const text::Settings& settings, const Config& config,
-                                 const mqtt::Parts& parts) {
+Result<OpenSubscriber> subscriber_opener(const text::Settings& settings, const Config& config,
+                                         world::Files& files, const mqtt::Parts& parts) {
     if (config.transport != Transport::mqtt) {
-        return {};
+        return OpenSubscriber();
     }
-    return [&settings, broker = config.broker, follow = config.follow,
-            parts](mqtt::Handlers handlers) -> Result<std::unique_ptr<mqtt::Subscriber>> {
-        auto opened = mqtt::open_subscriber(broker, follow, parts, std::move(handlers));
-        if (!opened) {
-            return mqtt::refuse_broker(settings, opened.error());
-        }
-        return opened;
-    };
+    const mqtt::ClientName name = TRY(
+        mqtt::read_client_name(settings, files, parts.chance, config.state_dir, "tapir-policy"));
+    mqtt::SubscriberSettings follow = config.follow;
+    follow.client_id = name.id;
+    follow.label = name.label;
+    return OpenSubscriber(
+        [&settings, broker = config.broker, follow,
+         parts](mqtt::Handlers handlers) -> Result<std::unique_ptr<mqtt::Subscriber>> {
+            auto opened = mqtt::open_subscriber(broker, follow, parts, std::move(handlers));
+            if (!opened) {
+                return mqtt::refuse_broker(settings, opened.error());
+            }
+            return opened;
+        });
 }
 
 Result<std::unique_ptr<net::HttpServer>> serve_metrics(const text::Settings& settings,
@@ -102,7 +108,8 @@ Result<void> run(const text::Settings& settings, const Log& log) {
     const auto http_client = TRY(open_client(settings, config));
     const net::Endpoint listen = config.listen;
     const auto metrics_at = config.metrics;
-    const auto opener = subscriber_opener(settings, config, {clock, chance, log, counters});
+    const auto opener =
+        TRY(subscriber_opener(settings, config, files, {clock, chance, log, counters}));
 
     const auto service = TRY(Service::open(std::move(config), {.store = *store,
                                                                .files = files,

@@ -168,6 +168,8 @@ class Run:
         self.stop("edge")
         self.start("edge")
         self.wait_for_waiting(1 if self.lab.broker else 3)
+        # Before it counts it has nothing to lose, and its next start has nothing to say.
+        wait_for("the edge counts", (self.lab.folder / "edge/state/running").exists, 20, 0.05, self.lab.processes.check)
         self.kill("edge")
         self.start("edge")
         waiting = wait_for("the outbox is back", self.lab.edge_waiting, 20, 0.05, self.lab.processes.check)

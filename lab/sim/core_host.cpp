@@ -11,11 +11,10 @@ constexpr std::string_view edges = "/edges";
 
 }  // namespace
 
-// A lake that remembers digests, and whose process may die at it.
+// A lake that tells the witness, and whose process may die at it.
 class CoreHost::MortalLake final : public lake::Lake {
 public:
-    MortalLake(std::map<std::string, std::string>& admitted, world::Fuse& fuse)
-        : admitted_(admitted), fuse_(fuse) {}
+    MortalLake(Witness& witness, world::Fuse& fuse) : witness_(witness), fuse_(fuse) {}
 
     Result<lake::Verdict> admit(ByteView upload, const lake::UploadInfo& info) override {
         lake::Verdict verdict;
@@ -24,7 +23,7 @@ public:
         const world::Fuse::Moment moment = fuse_.step();
         if (moment == world::Fuse::Moment::alive ||
             (moment == world::Fuse::Moment::dying && fuse_.chance().below(2) == 0)) {
-            admitted_[verdict.path] = to_hex(crypto::sha256(upload));
+            witness_.admitted(verdict.path, to_hex(crypto::sha256(upload)));
         }
         return moment == world::Fuse::Moment::alive
                    ? Result<lake::Verdict>(std::move(verdict))
@@ -35,15 +34,14 @@ public:
     }
 
 private:
-    std::map<std::string, std::string>& admitted_;
+    Witness& witness_;
     world::Fuse& fuse_;
 };
 
 struct CoreHost::Process {
-    Process(Machine& machine, Ports& ports, std::map<std::string, std::string>& admitted,
-            const jose::PrivateJwk& key)
+    Process(Machine& machine, Ports& ports, Witness& witness, const jose::PrivateJwk& key)
         : bus(ports.counters),
-          lake(admitted, ports.fuse),
+          lake(witness, ports.fuse),
           keys(ports.files, std::string(edges), machine.log, ports.counters),
           feeds({}, copy_of(key), {*ports.store, machine.clock, bus, machine.log, ports.counters}),
           analysis({}, analysers(),
@@ -117,7 +115,8 @@ CoreHost::~CoreHost() {
 }
 
 Result<void> CoreHost::open(Ports& ports) {
-    process_ = std::make_unique<Process>(machine(), ports, lake_, key_);
+    witness_->core_starts();
+    process_ = std::make_unique<Process>(machine(), ports, *witness_, key_);
     TRY(process_->open());
     if (events_ != nullptr) {
         mqtt::Handlers handlers;
@@ -140,13 +139,12 @@ void CoreHost::close() {
 }
 
 std::optional<net::HttpResponse> CoreHost::answer(const net::HttpRequest& request) {
-    if (!is_up() || is_dead()) {
+    if (!listens()) {
         return std::nullopt;
     }
     on_request_();
-    if (lie() == Lie::core_skips_acknowledged && dice().one_in(10) &&
-        request.path.ends_with("/new_qname")) {
-        return net::HttpResponse::text(202, "{}");
+    if (auto untrue = lie_to(request)) {
+        return untrue;
     }
     auto answer = process_->routes.answer(request);
     switch (machine().ports().fuse.step()) {
@@ -160,9 +158,41 @@ std::optional<net::HttpResponse> CoreHost::answer(const net::HttpRequest& reques
     return std::nullopt;
 }
 
+std::optional<net::HttpResponse> CoreHost::lie_to(const net::HttpRequest& request) {
+    const bool is_histogram = request.path.ends_with("/histogram");
+    if (lie() == Lie::core_skips_acknowledged && !is_histogram && dice().one_in(10)) {
+        return net::HttpResponse::text(202, "{}");
+    }
+    if (lie() == Lie::core_skips_aggregates && is_histogram && dice().one_in(10)) {
+        return net::HttpResponse::text(201, "");
+    }
+    return std::nullopt;
+}
+
+// Each histogram that waits for the lake, as if two had come.
+void CoreHost::journal_twice() {
+    const store::Reader& store = machine().store_disk.contents();
+    store::Batch batch;
+    const auto cursor = store.scan("intake_unsealed");
+    for (; cursor && (*cursor)->valid(); (*cursor)->next()) {
+        const std::string id(as_text((*cursor)->key()));
+        const std::string other = "another-" + id;
+        const std::string folder = std::string(state) + "/aggregates/";
+        const auto known = store.get("intake_aggregates", as_bytes(id)).value_or(std::nullopt);
+        const auto payload = machine().disk.read(folder + id + ".payload", lake::upload_size_max);
+        if (!known || !payload || id.starts_with("another-")) {
+            continue;
+        }
+        static_cast<void>(machine().disk.write_atomically(folder + other + ".payload", *payload));
+        batch.put("intake_aggregates", as_bytes(other), *known);
+        batch.put("intake_unsealed", as_bytes(other), {});
+    }
+    static_cast<void>(machine().ports().store->write(batch, store::Durability::synced));
+}
+
 std::optional<net::HttpResponse> CoreHost::subscribe(
     const net::HttpRequest& request, const std::shared_ptr<net::SseStream>& stream) {
-    if (!is_up() || is_dead()) {
+    if (!listens()) {
         return net::HttpResponse::error(502);
     }
     const auto match = process_->routes.find(request.method, request.path);
@@ -173,8 +203,11 @@ std::optional<net::HttpResponse> CoreHost::subscribe(
 }
 
 void CoreHost::work() {
-    if (!is_up() || is_dead()) {
+    if (!listens()) {
         return;
+    }
+    if (lie() == Lie::core_journals_twice) {
+        journal_twice();
     }
     if (lie() == Lie::core_forgets_duplicates && dice().one_in(2)) {
         machine().store_disk.erase_all("intake_events");

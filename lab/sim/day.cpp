@@ -18,7 +18,6 @@ using namespace std::chrono_literals;
 
 constexpr double growth_max = 1.05;
 constexpr double mib = 1024.0 * 1024.0;
-constexpr std::uint64_t node_size = 150;  // octets: a node of a map, and what malloc adds
 
 double resident() {
     std::ifstream in("/proc/self/statm");
@@ -38,9 +37,6 @@ double simulated(World& world) {
     std::uint64_t size = world.witness.memory_size();
     for (Host* host : world.hosts()) {
         size += host->machine().disk.used() + host->machine().store_disk.memory_size();
-    }
-    for (const auto& [path, digest] : world.core.lake()) {
-        size += node_size + path.capacity() + digest.capacity();
     }
     return static_cast<double>(size) / mib;
 }
@@ -92,8 +88,8 @@ void plan(World& world) {
     kill(world.core, 4h + 10min, false);
     kill(world.edge, 4h + 40min, false);
     kill(world.core, 5h + 10min, true);
-    world.agenda.at(9h, [&world] { world.network.set_away(true); });
-    world.agenda.at(11h, [&world] { world.network.set_away(false); });
+    world.agenda.at(9h, [&world] { world.network.begin_outage(); });
+    world.agenda.at(11h, [&world] { world.network.end_outage(); });
 }
 
 }  // namespace
@@ -108,7 +104,6 @@ bool run_day(const DayOptions& options) {
                  .rare = 0,
                  .listed = 0,
                  .noise = 0,
-                 .rare_name_leaks = false,
                  .steady_clients = options.clients,
                  .steady_frames = options.frames_per_second,
                  .steady_listed = 300},

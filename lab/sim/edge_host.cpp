@@ -78,6 +78,9 @@ Result<void> EdgeHost::open(Ports& ports) {
     if (lie() == Lie::ledger_altered) {
         damage_ledger();
     }
+    if (lie() == Lie::edge_store_knows_names) {
+        know_names();
+    }
     TRY(ports.files.make_directories(std::string(state)));
     client_ = network_->client("edge-1.example", ports.fuse,
                                {.leaves = [this](net::HttpRequest& request) { observe(request); },
@@ -85,7 +88,7 @@ Result<void> EdgeHost::open(Ports& ports) {
                                 .event = {}});
     if (post_ != nullptr) {
         publisher_ = post_->publisher("edge-1.example-tapir", ports.fuse,
-                                      [this](ByteView octets) { witness_->left_edge(octets); });
+                                      [this](mqtt::Message& message) { observe(message); });
     }
     edge::StationOptions options;
     options.on_batch = [this] {
@@ -131,10 +134,24 @@ void EdgeHost::add_frames(std::int64_t second) {
     }
 }
 
-void EdgeHost::tick() {
-    if (is_counting_) {
-        static_cast<void>(station_->tick());
+template <class Step>
+void EdgeHost::on_a_disk_that(bool refuses, const Step& step) {
+    if (refuses) {
+        machine().disk.set_capacity(machine().disk.used());
     }
+    step();
+    if (refuses) {
+        machine().disk.set_capacity(1ULL << 40U);
+    }
+}
+
+void EdgeHost::tick() {
+    const bool refuses = lie() == Lie::edge_disk_refuses && dice().one_in(10);
+    on_a_disk_that(refuses, [this] {
+        if (is_counting_) {
+            static_cast<void>(station_->tick());
+        }
+    });
     witness_->look_at_checkpoint();
 }
 
@@ -146,7 +163,8 @@ void EdgeHost::end() {
     has_ended_ = true;
     if (is_up()) {
         is_counting_ = false;
-        station_->end();
+        // What could not be written before is tried again now, and lost if it cannot.
+        on_a_disk_that(lie() == Lie::edge_disk_refuses, [this] { station_->end(); });
     }
     witness_->look_at_checkpoint();
 }
@@ -162,7 +180,34 @@ void EdgeHost::observe(net::HttpRequest& request) {
     if (lie() == Lie::second_door && dice().one_in(10)) {
         request.body = to_bytes(std::string_view("[\"what the resolver said, as it is\"]"));
     }
-    witness_->left_edge(request.body);
+    // Of a histogram a piece would be found out in another way: it is none any more.
+    if (lie() == Lie::part_of_payload && request.path.ends_with("/new_qname")) {
+        request.body.resize(request.body.size() / 2);
+    }
+    if (lie() == Lie::name_in_field && dice().one_in(10)) {
+        request.fields.add("User-Agent", "edge of " + traffic_.rare_name());
+    }
+    witness_->left_edge(request);
+}
+
+void EdgeHost::observe(mqtt::Message& message) {
+    if (lie() == Lie::part_of_event && dice().one_in(4)) {
+        message.payload.resize(message.payload.size() / 2);
+    }
+    if (lie() == Lie::name_in_topic && dice().one_in(10)) {
+        message.topic += "/" + traffic_.rare_name();
+    }
+    witness_->left_edge(message);
+}
+
+// The store says of each second popular name that it was released before.
+void EdgeHost::know_names() {
+    const std::vector<std::string>& names = traffic_.popular();
+    store::Batch batch;
+    for (std::size_t i = 0; i < names.size(); i += 2) {
+        batch.put(families().front(), as_bytes(names[i] + "."), {});
+    }
+    static_cast<void>(machine().ports().store->write(batch, store::Durability::synced));
 }
 
 // Its folder is gone, and nobody was told.

@@ -9,7 +9,6 @@
 #pragma once
 
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -102,7 +101,11 @@ private:
     Result<void> open(Ports& ports) override;
     void close() override;
     void observe(net::HttpRequest& request);
+    void observe(mqtt::Message& message);
+    void know_names();
     void lose_newest_batch();
+    template <class Step>
+    void on_a_disk_that(bool refuses, const Step& step);
     void damage_ledger();
 
     const Traffic& traffic_;
@@ -135,13 +138,12 @@ public:
         witness_ = &witness;
     }
 
+    bool listens() override { return is_up() && !is_dead(); }
     std::optional<net::HttpResponse> answer(const net::HttpRequest& request) override;
     std::optional<net::HttpResponse> subscribe(
         const net::HttpRequest& request, const std::shared_ptr<net::SseStream>& stream) override;
     void work() override;
 
-    // What was admitted: path to SHA-256.
-    const std::map<std::string, std::string>& lake() const { return lake_; }
     // As a client would get it; empty if there is none.
     std::string snapshot();
 
@@ -151,13 +153,14 @@ private:
 
     Result<void> open(Ports& ports) override;
     void close() override;
+    std::optional<net::HttpResponse> lie_to(const net::HttpRequest& request);
+    void journal_twice();
 
     const jose::PrivateJwk& key_;
     const std::function<void()> on_request_;
     Post* events_ = nullptr;
     Post* observations_ = nullptr;
     Witness* witness_ = nullptr;
-    std::map<std::string, std::string> lake_;
     std::unique_ptr<Process> process_;
 };
 
@@ -167,8 +170,9 @@ public:
     // `on_input` is told when the feed has brought something.
     PolicyHost(const HostParts& parts, const jose::PrivateJwk& core_key);
     ~PolicyHost() override;
-    // Before the first start. With a post, observations come from there.
-    void connect(Network& network, Post* post, Witness& witness);
+    // Before the first start. With a post, observations come from there; the core is then asked
+    // for snapshots, or not.
+    void connect(Network& network, Post* post, bool has_core, Witness& witness);
 
     Duration work();
     Duration follow();

@@ -13,12 +13,15 @@ void Machine::bury(bool is_power_cut, Tally& tally) {
 }
 
 void Machine::fill_disk() {
+    is_disk_full_ = true;
+    had_full_disk_ = true;
     // Some octets are left: what is small may fit where what is large does not.
     disk.set_capacity(disk.used() + dice_.between(0, 3000));
     store_disk.fail_writes(Error(Code::exhausted, "no space left on device"));
 }
 
 void Machine::empty_disk() {
+    is_disk_full_ = false;
     disk.set_capacity(1ULL << 40U);
     store_disk.fail_writes(std::nullopt);
 }

@@ -48,6 +48,7 @@ public:
           dice_(seed) {}
 
     Ports& boot() {
+        had_full_disk_ = is_disk_full_;
         ports_ = std::make_unique<Ports>(disk, store_disk, dice_.seed());
         return *ports_;
     }
@@ -60,6 +61,8 @@ public:
     // Nothing can be written any more, or it can again.
     void fill_disk();
     void empty_disk();
+    // Whether its disk has been full since boot(). A lie may know more.
+    bool had_full_disk() const { return had_full_disk_; }
 
     const std::string& name() const { return name_; }
 
@@ -72,6 +75,8 @@ public:
 private:
     std::string name_;
     Dice dice_;
+    bool is_disk_full_ = false;
+    bool had_full_disk_ = false;
     std::unique_ptr<Ports> ports_;
 };
 

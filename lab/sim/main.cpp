@@ -17,6 +17,8 @@
 namespace tapir::sim {
 namespace {
 
+constexpr std::uint64_t seed_max = std::uint64_t{1} << 62U;
+
 struct Total {
     std::uint64_t runs = 0;
     std::uint64_t broken = 0;
@@ -43,11 +45,12 @@ void print(const Total& total) {
     fmt::print("observations          {:>8}\n", total.figures.observations);
     fmt::print("messages of edges     {:>8}\n", total.figures.messages);
     fmt::print("zones served          {:>8}\n", total.figures.serials);
+    fmt::print("edges left alone      {:>8}\n", total.figures.edges_alone);
     fmt::print("batches not written, counted {:>d}\n", total.not_written);
 }
 
 // Each thread has worlds of its own.
-Total run_all(std::uint64_t first, std::uint64_t count, unsigned jobs, Lie lie, bool is_brief) {
+Total run_all(std::uint64_t first, std::uint64_t count, unsigned jobs, const RunOptions& like) {
     Total total;
     std::mutex mutex;
     std::atomic<std::uint64_t> next{first};
@@ -56,8 +59,10 @@ Total run_all(std::uint64_t first, std::uint64_t count, unsigned jobs, Lie lie, 
     for (unsigned job = 0; job < jobs; ++job) {
         threads.emplace_back([&] {
             for (std::uint64_t seed = next++; seed < first + count; seed = next++) {
-                const Report report = run(
-                    {.seed = seed, .faults = true, .lie = lie, .brief = is_brief, .logs = false});
+                RunOptions options = like;
+                options.seed = seed;
+                options.logs = false;
+                const Report report = run(options);
                 const std::lock_guard lock(mutex);
                 ++total.runs;
                 total.broken += report.broken.empty() ? 0 : 1;
@@ -68,6 +73,9 @@ Total run_all(std::uint64_t first, std::uint64_t count, unsigned jobs, Lie lie, 
                 total.figures += report.figures;
                 for (const std::string& line : report.broken) {
                     fmt::print("seed {}: {}\n", seed, line);
+                }
+                if (!report.broken.empty()) {
+                    fmt::print("seed {}: again: {} --verbose\n", seed, command_of(options));
                 }
                 if (total.runs % 1000 == 0) {
                     fmt::print(stderr, "{} runs, {} broken\n", total.runs, total.broken);
@@ -103,12 +111,16 @@ Result<int> main_of(int argc, char** argv) {
     unsigned jobs = 1;
     RunOptions one{.seed = 0, .faults = true, .lie = Lie::none, .brief = false, .logs = false};
     app.add_option("--seeds", count, "how many runs");
-    app.add_option("--first", first, "the first seed");
+    app.add_option("--first", first, "the first seed")
+        ->check(CLI::Range(std::uint64_t{1}, seed_max));
     app.add_option("--jobs", jobs, "threads")->check(CLI::Range(1, 64));
-    app.add_option("--seed", one.seed, "this one run alone");
+    app.add_option("--seed", one.seed, "this one run alone")
+        ->check(CLI::Range(std::uint64_t{1}, seed_max));
     std::string lie = "none";
     app.add_option("--lie", lie, "a bug to plant in all runs (see faults.hpp)");
     app.add_flag("--brief", one.brief, "some minutes a run instead of half an hour");
+    bool is_untroubled = false;
+    app.add_flag("--no-faults", is_untroubled, "nothing goes wrong");
     app.add_flag("--verbose", one.logs, "with what the daemons log");
     bool is_day = false;
     DayOptions day;
@@ -126,10 +138,11 @@ Result<int> main_of(int argc, char** argv) {
         return 2;
     }
     one.lie = *planted;
+    one.faults = !is_untroubled;
     if (one.seed != 0) {
         return show_one(one);
     }
-    const Total total = run_all(first, count, jobs, *planted, one.brief);
+    const Total total = run_all(first, count, jobs, one);
     print(total);
     return total.broken == 0 ? 0 : 1;
 }

@@ -73,8 +73,15 @@ public:
         if (cancel.requested() || fuse_.step() != world::Fuse::Moment::alive) {
             return no_answer("cancelled");
         }
-        const net::HttpRequest request = TRY(net::request_of(call, name_));
-        if (network_.is_away_ || network_.dice_.percent(network_.faults_.lost)) {
+        net::HttpRequest request = TRY(net::request_of(call, name_));
+        if (observer_.leaves) {
+            observer_.leaves(request);
+        }
+        if (!network_.is_open()) {
+            return no_answer("no connection");
+        }
+        if (network_.dice_.percent(network_.faults_.lost)) {
+            network_.tally_.add(Fault::request_lost);
             return no_answer("no connection");
         }
         const auto stream = std::make_shared<SimStream>();
@@ -147,16 +154,26 @@ std::unique_ptr<net::HttpClient> Network::client(std::string name, world::Fuse& 
     return std::make_unique<SimClient>(*this, std::move(name), fuse, std::move(observer));
 }
 
-void Network::deliver_later(const net::HttpRequest& request) {
+bool Network::is_open() {
+    if (outages_.is_away() && outages_.feel()) {
+        tally_.add(Fault::core_away);
+    }
+    return !outages_.is_away() && server_.listens();
+}
+
+// A fault is counted where it does something: here if the server was there to take it.
+void Network::deliver_later(const net::HttpRequest& request, Fault fault) {
     ++under_way_;
-    agenda_.after(dice_.time_between(delay_min, delay_max), [this, request] {
+    agenda_.after(dice_.time_between(delay_min, delay_max), [this, request, fault] {
         --under_way_;
-        static_cast<void>(server_.answer(request));
+        if (is_open() && server_.answer(request)) {
+            tally_.add(fault);
+        }
     });
 }
 
 Result<net::HttpResponse> Network::carry(const net::HttpRequest& request) {
-    if (is_away_) {
+    if (!is_open()) {
         return no_answer("no connection");
     }
     if (dice_.percent(faults_.lost)) {
@@ -164,20 +181,18 @@ Result<net::HttpResponse> Network::carry(const net::HttpRequest& request) {
         return no_answer("no answer in time");
     }
     if (dice_.percent(faults_.delayed)) {
-        tally_.add(Fault::delayed);
-        deliver_later(request);
+        deliver_later(request, Fault::delayed);
         return no_answer("no answer in time");
     }
     if (dice_.percent(faults_.doubled)) {
-        tally_.add(Fault::doubled);
-        deliver_later(request);
+        deliver_later(request, Fault::doubled);
     }
     auto answer = server_.answer(request);
     if (!answer) {
         return no_answer("connection reset");
     }
     if (dice_.percent(faults_.answer_lost)) {
-        tally_.add(Fault::answer_lost);
+        tally_.add(Fault::answer_lost, answer->status / 100 == 2 ? 1 : 0);
         return no_answer("no answer in time");
     }
     return *std::move(answer);

@@ -23,6 +23,8 @@ namespace tapir::sim {
 class Server {
 public:
     virtual ~Server() = default;
+    // Whether a connection can be made.
+    virtual bool listens() = 0;
     // Nothing: no connection, or it died before its answer left.
     virtual std::optional<net::HttpResponse> answer(const net::HttpRequest& request) = 0;
     // An answer refuses; nothing and no connection is 502.
@@ -55,8 +57,14 @@ public:
         : agenda_(agenda), dice_(dice), tally_(tally), server_(server) {}
 
     void set_faults(const NetworkFaults& faults) { faults_ = faults; }
-    // Nobody reaches the server.
-    void set_away(bool is_away) { is_away_ = is_away; }
+    // From one to the other nobody reaches the server; such times may overlap.
+    void begin_outage() { outages_.begin(); }
+    void end_outage() { outages_.end(); }
+    // No faults and no outage from now on.
+    void mend() {
+        faults_ = {};
+        outages_.end_all();
+    }
     // Requests that are still on their way.
     std::size_t under_way() const { return under_way_; }
     // Events of streams are sent again under another id: a lie.
@@ -68,15 +76,17 @@ public:
 private:
     friend class SimClient;
 
+    // Whether somebody could take what is sent now.
+    bool is_open();
     Result<net::HttpResponse> carry(const net::HttpRequest& request);
-    void deliver_later(const net::HttpRequest& request);
+    void deliver_later(const net::HttpRequest& request, Fault fault);
 
     Agenda& agenda_;
     Dice& dice_;
     Tally& tally_;
     Server& server_;
     NetworkFaults faults_;
-    bool is_away_ = false;
+    Outages outages_;
     bool repeats_ = false;
     std::size_t under_way_ = 0;
 };

@@ -14,7 +14,6 @@ using namespace std::chrono_literals;
 constexpr std::string_view list = "/lists/deny.txt";
 constexpr std::string_view settings_text = R"(
 [core]
-url = "https://core.example"
 trusted_keys = "/keys/core.jwk"
 
 [lists]
@@ -64,11 +63,14 @@ PolicyHost::~PolicyHost() {
     close();
 }
 
-void PolicyHost::connect(Network& network, Post* post, Witness& witness) {
+void PolicyHost::connect(Network& network, Post* post, bool has_core, Witness& witness) {
     std::vector<std::string> sets;
     if (post != nullptr) {
         sets = {"feed.transport=mqtt", "mqtt.url=mqtt://127.0.0.1:1883",
                 "mqtt.client_id=policy.example-tapir"};
+    }
+    if (has_core) {
+        sets.emplace_back("core.url=https://core.example");
     }
     auto settings =
         text::Settings::parse(settings_text, "policy.toml", policy::setting_table(), sets);
@@ -176,7 +178,21 @@ void PolicyHost::deny(const std::string& name) {
 }
 
 std::shared_ptr<const rpz::Snapshot> PolicyHost::zone() const {
-    return service_ ? service_->snapshot() : nullptr;
+    auto now = service_ ? service_->snapshot() : nullptr;
+    const bool lies = lie() == Lie::policy_drops_rule || lie() == Lie::policy_weakens_rule;
+    auto all = now ? now->zone.begin() : rpz::Zone().begin();
+    const auto first = lies ? all.next() : std::nullopt;
+    if (!first) {
+        return now;
+    }
+    rpz::Delta delta;
+    delta.removed.push_back({std::string(first->key), first->action});
+    if (lie() == Lie::policy_weakens_rule) {
+        delta.added.push_back({std::string(first->key), rpz::Action::passthru});
+    }
+    rpz::Snapshot lying = *now;
+    lying.zone = now->zone.apply(delta);
+    return std::make_shared<const rpz::Snapshot>(std::move(lying));
 }
 
 }  // namespace tapir::sim

@@ -6,10 +6,12 @@
 //     post.deliver();
 //
 // Messages that were kept come again when the acknowledgement is lost, or when the subscriber dies
-// before it. Sessions, and what waits in them, stay with the broker whatever happens to clients.
+// before it. Sessions, and what waits in them, stay with the broker whatever happens to clients,
+// unless it is made to forget them.
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -33,13 +35,20 @@ public:
     Post(Dice& dice, Tally& tally) : dice_(dice), tally_(tally) {}
 
     void set_faults(const PostFaults& faults) { faults_ = faults; }
-    void set_away(bool is_away) { broker_.set_away(is_away); }
+    // From one to the other nobody reaches the broker; such times may overlap.
+    void begin_outage();
+    void end_outage();
+    // No faults and no outage from now on.
+    void mend();
+    // As a broker that lost its disk. Whoever is connected comes again at once.
+    void forget_sessions();
     // Subscribers acknowledge first, and sometimes keep nothing: a lie.
     void acknowledge_first(bool lies) { lies_ = lies; }
 
-    // `leaves` sees what is sent; may be empty. The fuse and this must outlive both.
+    // `leaves` sees what is sent, and may change it: for ports that lie; may be empty. The fuse and
+    // this must outlive both.
     std::unique_ptr<mqtt::Publisher> publisher(std::string_view client_id, world::Fuse& fuse,
-                                               std::function<void(ByteView)> leaves);
+                                               std::function<void(mqtt::Message&)> leaves);
     std::unique_ptr<mqtt::Subscriber> subscriber(const mqtt::SubscriberSettings& settings,
                                                  world::Fuse& fuse, mqtt::Handlers handlers);
     // Hands what waits to who is connected.
@@ -48,13 +57,18 @@ public:
 
 private:
     friend class SimPublisher;
-    Result<void> hand_over(std::span<const mqtt::Message> messages, world::Fuse& fuse,
-                           const mqtt::Handlers& handlers);
+    // Whether the broker can be reached now.
+    bool is_open();
+    Result<void> hand_over(std::span<const mqtt::Message> messages, const std::string& client_id,
+                           world::Fuse& fuse, const mqtt::Handlers& handlers);
 
     Dice& dice_;
     Tally& tally_;
     PostFaults faults_;
     bool lies_ = false;
+    Outages outages_;
+    // By client id: how many at the front of its queue it has kept, and the broker does not know.
+    std::map<std::string, std::size_t> kept_;
     mqtt::MemoryBroker broker_;
 };
 

@@ -2,6 +2,8 @@
 
 #include <chrono>
 
+#include <fmt/format.h>
+
 #include "world.hpp"
 
 namespace tapir::sim {
@@ -21,6 +23,13 @@ UtcTime start_of(Dice& dice) {
 
 }  // namespace
 
+std::string command_of(const RunOptions& options) {
+    return fmt::format("build/release/bin/tapir-sim --seed {}{}{}{}", options.seed,
+                       options.brief ? " --brief" : "", options.faults ? "" : " --no-faults",
+                       options.lie == Lie::none ? std::string()
+                                                : fmt::format(" --lie {}", to_string(options.lie)));
+}
+
 Report run(const RunOptions& options) {
     Dice dice(options.seed * 2 + 1);
     const UtcTime start = start_of(dice);
@@ -32,7 +41,9 @@ Report run(const RunOptions& options) {
                  .rare = static_cast<unsigned>(dice.between(3, 6)),
                  .listed = 4,
                  .noise = static_cast<unsigned>(options.brief ? 20 : dice.between(50, 200)),
-                 .rare_name_leaks = options.lie == Lie::rare_name_leaks});
+                 .second = static_cast<unsigned>(start.seconds() % 60),
+                 .rare_name_leaks = options.lie == Lie::rare_name_leaks,
+                 .listed_name_leaks = options.lie == Lie::listed_name_leaks});
     if (options.faults) {
         world.plan_trouble(length);
     }

@@ -36,4 +36,7 @@ struct Report {
 
 Report run(const RunOptions& options);
 
+// What to type to see this run again, without --verbose.
+std::string command_of(const RunOptions& options);
+
 }  // namespace tapir::sim

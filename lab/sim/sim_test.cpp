@@ -15,17 +15,28 @@ std::string lines(const std::vector<std::string>& all) {
 }
 
 TEST(Simulator, BreaksNothingWithoutFaults) {
-    for (std::uint64_t seed = 1; seed <= 5; ++seed) {
-        const Report report =
-            run({.seed = seed, .faults = false, .lie = Lie::none, .brief = true, .logs = false});
-        EXPECT_TRUE(report.broken.empty()) << "seed " << seed << lines(report.broken);
+    for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+        const RunOptions options{
+            .seed = seed, .faults = false, .lie = Lie::none, .brief = true, .logs = false};
+        const Report report = run(options);
+        EXPECT_TRUE(report.broken.empty()) << command_of(options) << lines(report.broken);
         EXPECT_GT(report.figures.batches, 4U);
         EXPECT_GT(report.figures.events, 2U);
         EXPECT_GT(report.figures.histograms, 2U);
         EXPECT_GT(report.figures.rows, 2U);
         EXPECT_GT(report.figures.observations, 2U);
         EXPECT_GT(report.figures.serials, 2U);
+        EXPECT_EQ(report.figures.edges_alone, report.saw_midnight ? 0U : 1U);
+        EXPECT_EQ(report.batches_not_written, 0U);
     }
+}
+
+TEST(Simulator, SaysHowToRepeatARun) {
+    EXPECT_EQ(command_of({.seed = 17}), "build/release/bin/tapir-sim --seed 17");
+    EXPECT_EQ(command_of({.seed = 5, .lie = Lie::second_door, .brief = true}),
+              "build/release/bin/tapir-sim --seed 5 --brief --lie second_door");
+    EXPECT_EQ(command_of({.seed = 2, .faults = false}),
+              "build/release/bin/tapir-sim --seed 2 --no-faults");
 }
 
 TEST(Simulator, RepeatsItself) {
@@ -46,9 +57,10 @@ struct Sum {
 Sum expect_nothing_broken(std::uint64_t first, std::uint64_t count) {
     Sum sum;
     for (std::uint64_t seed = first; seed < first + count; ++seed) {
-        const Report report =
-            run({.seed = seed, .faults = true, .lie = Lie::none, .brief = true, .logs = false});
-        EXPECT_TRUE(report.broken.empty()) << "seed " << seed << lines(report.broken);
+        const RunOptions options{
+            .seed = seed, .faults = true, .lie = Lie::none, .brief = true, .logs = false};
+        const Report report = run(options);
+        EXPECT_TRUE(report.broken.empty()) << command_of(options) << lines(report.broken);
         sum.faults += report.faults;
         sum.figures += report.figures;
     }
@@ -60,6 +72,7 @@ Sum expect_nothing_broken(std::uint64_t first, std::uint64_t count) {
 // And each kind of fault really happens.
 TEST(Simulator, BreaksNothingWithFaults) {
     const Sum sum = expect_nothing_broken(1, 60);
+    EXPECT_GT(sum.figures.edges_alone, 0U);
     for (std::size_t i = 0; i < fault_count; ++i) {
         EXPECT_GT(sum.faults[static_cast<Fault>(i)], 0U) << to_string(static_cast<Fault>(i));
     }
@@ -71,7 +84,8 @@ TEST(Simulator, BreaksNothingWithOtherFaults) {
 
 struct Planted {
     Lie lie;
-    int invariant;  // that it breaks
+    int invariant;       // that it breaks
+    bool faults = true;  // besides
 };
 
 class Liar : public testing::TestWithParam<Planted> {};
@@ -81,8 +95,11 @@ constexpr std::uint64_t seeds_max = 40;  // within which a lie is found
 TEST_P(Liar, IsFound) {
     const std::string wanted = "invariant " + std::to_string(GetParam().invariant);
     for (std::uint64_t seed = 1; seed <= seeds_max; ++seed) {
-        const Report report = run(
-            {.seed = seed, .faults = true, .lie = GetParam().lie, .brief = true, .logs = false});
+        const Report report = run({.seed = seed,
+                                   .faults = GetParam().faults,
+                                   .lie = GetParam().lie,
+                                   .brief = true,
+                                   .logs = false});
         for (const std::string& line : report.broken) {
             if (line.starts_with(wanted)) {
                 return;
@@ -94,15 +111,23 @@ TEST_P(Liar, IsFound) {
 
 INSTANTIATE_TEST_SUITE_P(
     Simulator, Liar,
-    testing::Values(Planted{Lie::edge_disk_keeps_nothing, 1},
-                    Planted{Lie::core_store_not_synced, 1},
-                    Planted{Lie::core_skips_acknowledged, 1},
-                    Planted{Lie::core_forgets_duplicates, 2}, Planted{Lie::feed_issues_twice, 2},
-                    Planted{Lie::second_door, 3}, Planted{Lie::altered_after_ledger, 3},
-                    Planted{Lie::rare_name_leaks, 3}, Planted{Lie::policy_store_not_synced, 4},
-                    Planted{Lie::policy_changes_no_serial, 4}, Planted{Lie::ledger_altered, 5},
-                    Planted{Lie::mqtt_acknowledges_first, 1}),
-    [](const auto& planted) { return std::string(to_string(planted.param.lie)); });
+    testing::Values(
+        Planted{Lie::edge_disk_keeps_nothing, 1}, Planted{Lie::edge_disk_refuses, 1},
+        Planted{Lie::edge_store_knows_names, 1, false}, Planted{Lie::core_store_not_synced, 1},
+        Planted{Lie::core_skips_acknowledged, 1}, Planted{Lie::core_skips_aggregates, 1},
+        Planted{Lie::mqtt_acknowledges_first, 1}, Planted{Lie::core_forgets_duplicates, 2},
+        Planted{Lie::core_journals_twice, 2}, Planted{Lie::feed_issues_twice, 2},
+        Planted{Lie::second_door, 3}, Planted{Lie::altered_after_ledger, 3},
+        Planted{Lie::part_of_payload, 3}, Planted{Lie::part_of_event, 3},
+        Planted{Lie::name_in_field, 3}, Planted{Lie::name_in_topic, 3},
+        Planted{Lie::rare_name_leaks, 3}, Planted{Lie::listed_name_leaks, 3, false},
+        Planted{Lie::policy_store_not_synced, 4}, Planted{Lie::policy_changes_no_serial, 4},
+        Planted{Lie::ledger_altered, 5}, Planted{Lie::policy_drops_rule, 6},
+        Planted{Lie::policy_weakens_rule, 6}, Planted{Lie::mqtt_acknowledges_first, 6}),
+    [](const auto& planted) {
+        return std::string(to_string(planted.param.lie)) + "_breaks_" +
+               std::to_string(planted.param.invariant);
+    });
 
 }  // namespace
 }  // namespace tapir::sim

@@ -97,6 +97,17 @@ bool is_secret(std::string_view text) {
     return again == text.substr(0, word_size);
 }
 
+// Names that are no secrets and hold most of one. They stand around it, as rows are sorted: so
+// Snappy writes the secret as a copy and a rest, and who does not unpack does not find it. (The one
+// behind is there because the last octets of a page are never a copy.)
+std::vector<std::string> decoys_of(const std::string& name) {
+    const auto around = [&name](std::string_view start) {
+        return fmt::format("{}{}{}{}", start, name.substr(0, word_size - 4), start,
+                           name.substr(word_size));
+    };
+    return {around("aa"), around("zz")};
+}
+
 bool is_digit(char c) {
     return c >= '0' && c <= '9';
 }
@@ -143,7 +154,8 @@ Traffic::Traffic(Dice& dice, const TrafficPlan& plan) : plan_(plan), salt_(dice.
     };
     for (unsigned i = 0; i < plan.popular; ++i) {
         const bool ipv6 = dice.one_in(4);
-        ask(dice, word("p", dice.seed()) + ".com", clients(60, 6, ipv6), start(),
+        popular_.push_back(word("p", dice.seed()) + ".com");
+        ask(dice, popular_.back(), clients(60, 6, ipv6), start(),
             static_cast<std::int64_t>(dice.between(20, 300)), true);
     }
     for (unsigned i = 0; i < plan.rare; ++i) {
@@ -151,17 +163,30 @@ Traffic::Traffic(Dice& dice, const TrafficPlan& plan) : plan_(plan), salt_(dice.
         const auto who = leaks        ? clients(60, 6, false)
                          : i % 3 == 2 ? clients(40, 2, false)
                                       : few_clients();
-        ask(dice, secret(dice.seed()) + ".com", who, start(), 300, true);
+        rare_name_ = secret(dice.seed()) + ".com";
+        ask(dice, rare_name_, who, start(), 300, true);
     }
     for (unsigned i = 0; i < plan.listed; ++i) {
         const bool rare = i % 2 == 1;
         const std::string name = (rare ? secret(dice.seed()) : word("w", dice.seed())) + ".org";
         well_known_ += name + "\n";
-        const unsigned minutes = rare ? 1 : 4;
-        for (unsigned m = 0; m < minutes; ++m) {
-            const std::int64_t at = start() / 60 * 60;
-            ask(dice, name, rare ? few_clients() : clients(60, 6, m % 2 == 1), at,
-                rare ? plan.seconds : 50, false);
+        if (rare && !plan.listed_name_leaks) {
+            ask(dice, name, few_clients(), 0, plan.seconds, false);
+            continue;
+        }
+        if (!rare) {
+            popular_listed_.push_back(name);
+        }
+        // Each time within what the clock calls a minute.
+        for (unsigned m = 0; m < 4; ++m) {
+            const std::int64_t at = (start() / 60 + 1) * 60 - std::int64_t{plan.second};
+            ask(dice, name, clients(60, 6, m % 2 == 1), at, 50, false);
+            for (const std::string& decoy : rare ? decoys_of(name) : std::vector<std::string>()) {
+                ask(dice, decoy, clients(60, 6, m % 2 == 1), at, 50, false);
+            }
+        }
+        for (const std::string& decoy : rare ? decoys_of(name) : std::vector<std::string>()) {
+            well_known_ += decoy + "\n";
         }
     }
     for (unsigned i = 0; i < plan.noise; ++i) {

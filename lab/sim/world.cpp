@@ -17,6 +17,20 @@ constexpr Duration still = 150s;  // nothing has moved for so long: nothing will
 constexpr Duration calm_max = 3h;
 constexpr unsigned start_operations_max = 12;
 
+// Lies are told where they can be: half of the runs have a broker for events.
+bool has_broker(Lie lie, Dice& dice) {
+    switch (lie) {
+        case Lie::mqtt_acknowledges_first:
+        case Lie::name_in_topic:
+        case Lie::part_of_event:
+            return true;
+        case Lie::none:
+            return dice.one_in(2);
+        default:
+            return false;
+    }
+}
+
 }  // namespace
 
 jose::PrivateJwk test_key(const std::string& kid, int seed) {
@@ -36,6 +50,7 @@ World::World(const RunOptions& options, UtcTime start, const TrafficPlan& plan,
            [this] { core_work_.wake(5ms); }),
       network(agenda, dice, tally, core),
       post(dice, tally),
+      feed_post(dice, tally),
       edge({start, dice, tally, options.lie, options.logs}, traffic, edge_key, edge_options,
            [this] { sending_.wake(1ms); }),
       witness(traffic, edge.machine().disk, edge_key, core_key),
@@ -51,6 +66,7 @@ World::World(const RunOptions& options, UtcTime start, const TrafficPlan& plan,
       delivery_(agenda,
                 [this]() -> Duration {
                     post.deliver();
+                    feed_post.deliver();
                     policy.show();
                     return 2s;
                 }),
@@ -60,15 +76,18 @@ World::World(const RunOptions& options, UtcTime start, const TrafficPlan& plan,
           policy_work_.wake();
           return pause;
       }) {
-    // Half of the runs have a broker for events, a quarter for observations too.
-    has_post_ =
-        options.lie == Lie::mqtt_acknowledges_first || (options.lie == Lie::none && dice.one_in(2));
+    // Half of these have one for observations too; half of those no other way to come by them: a
+    // snapshot at each start would hide what is lost on the way.
+    has_post_ = has_broker(options.lie, dice);
+    has_feed_post_ = has_post_ && dice.one_in(2);
+    has_snapshots_ = !has_feed_post_ || dice.one_in(2);
     Post* const events = has_post_ ? &post : nullptr;
-    Post* const observations = has_post_ && dice.one_in(2) ? &post : nullptr;
+    Post* const observations = has_feed_post_ ? &feed_post : nullptr;
     post.acknowledge_first(options.lie == Lie::mqtt_acknowledges_first);
+    feed_post.acknowledge_first(options.lie == Lie::mqtt_acknowledges_first);
     core.connect(events, observations, witness);
     edge.connect(network, events, witness);
-    policy.connect(network, observations, witness);
+    policy.connect(network, observations, has_snapshots_, witness);
     network.repeat_events(options.lie == Lie::feed_issues_twice);
     start_core();
     start_policy();
@@ -95,8 +114,12 @@ void World::start_policy() {
 
 void World::start(Host& host, Repeater* first, Repeater* second) {
     std::optional<std::uint64_t> fuse;
-    if (!is_calm_ && options_.faults && dice.one_in(6)) {
+    // Without snapshots a policy gets what is observed after it first subscribed: that is before
+    // anything is.
+    const bool must_live = !has_snapshots_ && &host == &policy && agenda.now() == 0s;
+    if (!is_calm_ && options_.faults && !must_live && dice.one_in(6)) {
         fuse = dice.between(1, start_operations_max);
+        is_edge_alone_ = is_edge_alone_ && &host != &edge;
     }
     if (host.start(fuse)) {
         first->wake();
@@ -144,7 +167,7 @@ bool World::bury_the_dead() {
             return;
         }
         if (&host == &edge) {
-            count_losses();
+            count_losses(true);
         }
         const bool is_power_cut = std::exchange(next_is_power_cut_, false) || dice.one_in(3) ||
                                   options_.lie == Lie::core_store_not_synced ||
@@ -164,19 +187,25 @@ bool World::bury_the_dead() {
 }
 
 void World::kill(Host& host, bool is_power_cut) {
+    is_edge_alone_ = is_edge_alone_ && &host != &edge;
     if (host.is_up()) {
         next_is_power_cut_ = is_power_cut;
         host.machine().ports().fuse.burn();
     }
 }
 
-void World::count_losses() {
+// Of one life of the edge, at its end.
+void World::count_losses(bool is_dead) {
     const Counters& counters = edge.counters();
     const auto lost = [&counters](const std::string& reason) {
         return static_cast<std::uint64_t>(
             counters.value("tapir_edge_batches_lost_total{reason=\"" + reason + "\"}"));
     };
     batches_not_written += lost("not_written");
+    // In dying it may lose the one that it was at.
+    if (lost("not_written") > (is_dead ? 1 : 0) && !edge.machine().had_full_disk()) {
+        witness.breaks(1, "the edge had room, and did not write what it had");
+    }
     witness.add_rows(static_cast<std::uint64_t>(
         counters.value("tapir_edge_released_total{product=\"histogram\"}")));
     const std::uint64_t refused =
@@ -207,7 +236,8 @@ void World::run_until(Duration end) {
 void World::plan_kills(Host& host, unsigned operations_max, Duration end) {
     for (std::uint64_t n = dice.between(0, 4); n > 0; --n) {
         const std::uint64_t operations = dice.between(1, operations_max);
-        agenda.at(dice.time_between(0s, end), [&host, operations] {
+        agenda.at(dice.time_between(0s, end), [this, &host, operations] {
+            is_edge_alone_ = is_edge_alone_ && &host != &edge;
             if (host.is_up()) {
                 host.machine().ports().fuse.light(operations);
             }
@@ -218,35 +248,51 @@ void World::plan_kills(Host& host, unsigned operations_max, Duration end) {
 void World::plan_away(Duration end) {
     for (std::uint64_t n = dice.between(0, 2); n > 0; --n) {
         agenda.at(dice.time_between(0s, end), [this] {
-            tally.add(Fault::core_away);
             note("the core cannot be reached");
-            network.set_away(true);
+            network.begin_outage();
             agenda.after(dice.time_between(10s, 400s), [this] {
-                note("the core can be reached");
-                network.set_away(false);
+                note("that it cannot be reached is over");
+                network.end_outage();
             });
         });
     }
 }
 
-void World::plan_post(Duration end) {
-    if (!has_post_) {
-        return;
-    }
-    post.set_faults({.lost = static_cast<unsigned>(dice.between(0, 20)),
-                     .answer_lost = static_cast<unsigned>(dice.between(0, 20)),
-                     .redelivered = static_cast<unsigned>(dice.between(0, 40)),
-                     .killed = static_cast<unsigned>(dice.between(0, 20))});
+void World::plan_post(Post& which, const std::string& name, Duration end) {
+    which.set_faults({.lost = static_cast<unsigned>(dice.between(0, 20)),
+                      .answer_lost = static_cast<unsigned>(dice.between(0, 20)),
+                      .redelivered = static_cast<unsigned>(dice.between(0, 40)),
+                      .killed = static_cast<unsigned>(dice.between(0, 20))});
     for (std::uint64_t n = dice.between(0, 2); n > 0; --n) {
-        agenda.at(dice.time_between(0s, end), [this] {
-            tally.add(Fault::broker_away);
-            note("the broker is away");
-            post.set_away(true);
-            agenda.after(dice.time_between(10s, 400s), [this] {
-                note("the broker is back");
-                post.set_away(false);
+        agenda.at(dice.time_between(0s, end), [this, &which, name] {
+            note(name + " is away");
+            which.begin_outage();
+            agenda.after(dice.time_between(10s, 400s), [this, &which, name] {
+                note("that " + name + " is away is over");
+                which.end_outage();
             });
         });
+    }
+}
+
+// Only where nothing is lost by it, or where the loss is made good: of events none may wait, for
+// what the broker has acknowledged is in its hands alone; observations come again with a snapshot.
+void World::plan_forgetting(Duration end) {
+    const auto plan = [this, end](Post& which, const std::string& name, bool may_lose) {
+        for (std::uint64_t n = dice.between(0, 2); n > 0; --n) {
+            agenda.at(dice.time_between(0s, end), [this, &which, name, may_lose] {
+                if (may_lose || which.waiting() == 0) {
+                    note(name + " forgets its sessions");
+                    which.forget_sessions();
+                }
+            });
+        }
+    };
+    if (has_post_) {
+        plan(post, "the broker for events", false);
+    }
+    if (has_feed_post_ && has_snapshots_) {
+        plan(feed_post, "the broker for observations", true);
     }
 }
 
@@ -257,6 +303,7 @@ void World::plan_full_disks(Duration end) {
         }
         agenda.at(dice.time_between(0s, end), [this, host] {
             tally.add(Fault::full_disk);
+            is_edge_alone_ = is_edge_alone_ && host != &edge;
             note(host->machine().name() + ": the disk is full");
             host->machine().fill_disk();
             agenda.after(dice.time_between(5s, 200s), [this, host] {
@@ -283,6 +330,7 @@ void World::plan_clocks(Duration end) {
         }
         agenda.at(dice.time_between(0s, end), [this, step] {
             tally.add(Fault::clock_step);
+            is_edge_alone_ = is_edge_alone_ && step.host != &edge;
             world::ManualClock& clock = step.host->machine().clock;
             clock.step_to(start_ + agenda.now() + dice.time_between(-step.max, step.max));
             agenda.after(dice.time_between(10s, 600s),
@@ -304,7 +352,13 @@ void World::plan_trouble(Duration end) {
     plan_kills(core, options_.brief ? 12 : 60, end);
     plan_kills(policy, options_.brief ? 5 : 15, end);
     plan_away(end);
-    plan_post(end);
+    if (has_post_) {
+        plan_post(post, "the broker for events", end);
+    }
+    if (has_feed_post_) {
+        plan_post(feed_post, "the broker for observations", end);
+    }
+    plan_forgetting(end);
     plan_full_disks(end);
     plan_clocks(end);
     for (std::uint64_t n = dice.between(0, 3); n > 0; --n) {
@@ -316,10 +370,9 @@ void World::plan_trouble(Duration end) {
 void World::calm_down() {
     is_calm_ = true;
     note("calm");
-    network.set_faults({});
-    network.set_away(false);
-    post.set_faults({});
-    post.set_away(false);
+    network.mend();
+    post.mend();
+    feed_post.mend();
     for (Host* host : hosts()) {
         host->machine().empty_disk();
         host->machine().clock.step_to(start_ + agenda.now());
@@ -345,21 +398,22 @@ void World::calm_down() {
         }
         run_until(agenda.now() + 10s);
         const bool moves = !edge.is_up() || edge.waiting() > 0 || network.under_way() > 0 ||
-                           post.waiting() > 0 || !core.is_up() || !policy.is_up();
+                           post.waiting() > 0 || feed_post.waiting() > 0 || !core.is_up() ||
+                           !policy.is_up();
         quiet = moves ? Duration() : quiet + 10s;
     }
-    count_losses();
+    count_losses(false);
 }
 
 Rest World::rest() {
     snapshot_ = core.snapshot();
     return {.core_disk = core.machine().disk,
             .core_store = core.machine().store_disk.contents(),
-            .lake = core.lake(),
             .snapshot = snapshot_,
             .zone = policy.zone(),
             .denied = policy.denied(),
-            .now = policy.machine().clock.now()};
+            .now = policy.machine().clock.now(),
+            .edge_heard_all = is_edge_alone_ && (start_ + agenda.now()).day() == start_.day()};
 }
 
 }  // namespace tapir::sim

@@ -42,7 +42,8 @@ public:
     Traffic traffic;
     CoreHost core;
     Network network;
-    Post post;
+    Post post;       // the broker for events
+    Post feed_post;  // ... for observations
     EdgeHost edge;
     Witness witness;
     PolicyHost policy;
@@ -60,11 +61,12 @@ private:
     bool bury_the_dead();
     void plan_kills(Host& host, unsigned operations_max, Duration end);
     void plan_away(Duration end);
-    void plan_post(Duration end);
+    void plan_post(Post& which, const std::string& name, Duration end);
+    void plan_forgetting(Duration end);
     void plan_full_disks(Duration end);
     void plan_clocks(Duration end);
     void move(Duration by);
-    void count_losses();
+    void count_losses(bool is_dead);
     void collect_logs();
     void note(const std::string& what);
 
@@ -72,6 +74,9 @@ private:
     const UtcTime start_;
     bool is_calm_ = false;
     bool has_post_ = false;
+    bool has_feed_post_ = false;
+    bool has_snapshots_ = true;  // the policy may ask the core
+    bool is_edge_alone_ = true;  // nothing has happened to the edge's machine
     bool next_is_power_cut_ = false;
     Repeater sending_;
     Repeater core_work_;

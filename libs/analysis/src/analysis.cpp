@@ -38,7 +38,11 @@ std::string text_of(dns::NameView name) {
 Result<Arrival> parse_arrival(std::string_view message) {
     const auto json = TRY(text::Json::parse(message));
     Arrival arrival;
-    arrival.sequence = static_cast<std::uint64_t>(TRY(json.integer("sequence")));
+    const std::int64_t sequence = TRY(json.integer("sequence"));
+    if (sequence < 0) {
+        return fail(Code::invalid, "member 'sequence': expected none below 0");
+    }
+    arrival.sequence = static_cast<std::uint64_t>(sequence);
     arrival.edge = TRY(json.string("edge"));
     arrival.event = TRY(products::NewQname::parse(TRY(json.string("event"))));
     arrival.name = TRY(dns::Name::from_text(arrival.event.qname));

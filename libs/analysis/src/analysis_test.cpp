@@ -168,9 +168,14 @@ TEST_F(AnalysisTest, LosesNothingWhenNobodyTakesObservations) {
 
 TEST_F(AnalysisTest, CountsWhatItCannotReadAndGoesOn) {
     ASSERT_TRUE(bus.publish(events_subject, to_bytes(std::string_view("rubbish"))));
+    products::NewQname b;
+    b.qname = "b.example.";
+    const std::string below_zero =
+        text::Json::object({{"sequence", -1}, {"edge", "e"}, {"event", b.to_json()}}).to_string();
+    ASSERT_TRUE(bus.publish(events_subject, to_bytes(below_zero)));
     event("a.example.");
     EXPECT_THAT(issued(), ElementsAre("1 +a.example 1 3600"));
-    EXPECT_EQ(counters.value("tapir_core_bus_messages_bad_total"), 1);
+    EXPECT_EQ(counters.value("tapir_core_bus_messages_bad_total"), 2);
 }
 
 TEST(Analysers, RefuseASuffixThatEveryNameHas) {
@@ -186,6 +191,53 @@ TEST(Analysers, MatchNothingWithAnEmptyLooptestSuffix) {
     const auto name = *dns::Name::from_text("x.from-edge.looptest.dnstapir.se");
     EXPECT_EQ(*analyser->look({.name = name, .text = "", .edge = "", .now = {}}, *store, batch),
               0U);
+}
+
+class DamagedVerdicts : public testing::Test {
+protected:
+    void put(std::string_view family, ByteView key, ByteView value) {
+        ASSERT_TRUE(store->put(family, key, value, store::Durability::buffered));
+    }
+    static bool is_corrupt(const auto& result) {
+        return !result && result.error().code() == Code::corrupt;
+    }
+    static Bytes flag(std::uint32_t bit, std::uint64_t end) {
+        Bytes out;
+        append_u32(out, bit);
+        append_u64(out, end);
+        return out;
+    }
+
+    const UtcTime now = UtcTime::from_seconds(1'780'000'000);
+    std::unique_ptr<store::Store> store = store::open_memory(store_families());
+    Verdicts verdicts{*store, std::chrono::hours(1), "c"};
+};
+
+TEST_F(DamagedVerdicts, AreCalledCorrupt) {
+    const Bytes cut = to_bytes("1234567");
+    put("analysis_ends", cut, {});
+    EXPECT_TRUE(is_corrupt(verdicts.expire(now, 9)));
+    put("analysis_outbox", cut, {});
+    EXPECT_TRUE(is_corrupt(verdicts.outgoing(0, 9)));
+    EXPECT_TRUE(is_corrupt(verdicts.acknowledge(9)));
+    // No flag, two at once, an end before 1970, one that cannot be rounded up.
+    for (const Bytes& flags :
+         {Bytes(), flag(0, 1), flag(3, 1), flag(1, 1ULL << 63U), flag(1, store::number_max)}) {
+        put("analysis_names", as_bytes("a.example"), flags);
+        EXPECT_TRUE(is_corrupt(verdicts.withdraw("a.example", "", now)));
+    }
+    for (const Bytes& damaged : {cut, store::number(store::number_max)}) {
+        put("analysis_meta", as_bytes("next_id"), damaged);
+        EXPECT_TRUE(is_corrupt(verdicts.open()));
+    }
+}
+
+TEST_F(DamagedVerdicts, EndOfANameWithoutFlagsComesUpOnce) {
+    Bytes end = store::number(1);
+    append(end, std::string_view("a.example"));
+    put("analysis_ends", end, {});
+    EXPECT_EQ(*verdicts.expire(now, 9), 1U);
+    EXPECT_EQ(*verdicts.expire(now, 9), 0U);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "verdicts.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <iterator>
 
 #include "tapir/products/observation.hpp"
@@ -17,11 +18,13 @@ constexpr std::string_view meta = "analysis_meta";
 constexpr std::string_view next_id_key = "next_id";
 constexpr std::string_view last_event_key = "last_event";
 constexpr std::int64_t ns_per_s = 1'000'000'000;
+constexpr std::uint64_t id_max = 1ULL << 62U;  // no outbox comes near
 
 using store::Batch;
 using store::Durability;
 using store::number;
-using store::number_of;
+using store::parse_number;
+using store::parse_numbered;
 
 Bytes end_key(UtcTime end, std::string_view name) {
     Bytes key = number(static_cast<std::uint64_t>(std::max<std::int64_t>(end.ns(), 0)));
@@ -44,13 +47,17 @@ Bytes encode(const Flags& flags) {
 }
 
 Result<Flags> decode(ByteView bytes) {
+    constexpr std::uint64_t end_max = store::number_max - ns_per_s;  // can be rounded up
     ByteReader in(bytes);
     Flags flags;
+    bool is_good = true;
     while (in.remaining() > 0 && !in.failed()) {
         const std::uint32_t bit = in.u32();
-        flags[bit] = UtcTime::from_ns(static_cast<std::int64_t>(in.u64()));
+        const std::uint64_t end = in.u64();
+        is_good = is_good && std::has_single_bit(bit) && end <= end_max;
+        flags[bit] = UtcTime::from_ns(static_cast<std::int64_t>(end));
     }
-    if (in.failed() || flags.empty() || flags.size() > flags_of_name_max) {
+    if (in.failed() || !is_good || flags.empty() || flags.size() > flags_of_name_max) {
         return fail(Code::corrupt, "analysis: the flags of a name are damaged");
     }
     return flags;
@@ -66,10 +73,10 @@ const std::vector<std::string>& Verdicts::families() {
 
 Result<void> Verdicts::open() {
     if (const auto next = TRY(store_.get(meta, as_bytes(next_id_key)))) {
-        next_id_ = number_of(*next);
+        next_id_ = TRY(parse_number(*next, id_max));
     }
     if (const auto last = TRY(store_.get(meta, as_bytes(last_event_key)))) {
-        last_event_ = number_of(*last);
+        last_event_ = TRY(parse_number(*last));
     }
     return {};
 }
@@ -150,21 +157,24 @@ Result<void> Verdicts::take(std::uint64_t sequence, std::string_view name, std::
 }
 
 Result<std::size_t> Verdicts::expire(UtcTime now, std::size_t count_max) {
-    std::vector<std::string> over;
+    std::vector<Bytes> over;  // keys of `ends`
     const auto cursor = TRY(store_.scan(ends));
     for (; cursor->valid() && over.size() < count_max; cursor->next()) {
-        if (number_of(cursor->key()) > static_cast<std::uint64_t>(now.ns())) {
+        const auto entry = TRY(parse_numbered(cursor->key()));
+        if (entry.number > static_cast<std::uint64_t>(now.ns())) {
             break;
         }
-        over.emplace_back(as_text(cursor->key().subspan(sizeof(std::uint64_t))));
+        over.push_back(to_bytes(cursor->key()));
     }
     TRY(cursor->status());
-    for (const auto& name : over) {
+    for (const Bytes& key : over) {
+        const std::string_view name = as_text(ByteView(key).subspan(sizeof(std::uint64_t)));
         const Flags before = TRY(flags_of(name));
         Flags after;
         std::ranges::copy_if(before, std::inserter(after, after.end()),
                              [&](const auto& flag) { return flag.second > now; });
         Batch batch;
+        batch.erase(ends, key);  // whatever the flags say: else it would come up for ever
         put_flags(name, before, after, batch);
         if (!after.empty()) {
             put_observation(name, after, "", now, batch);
@@ -193,7 +203,8 @@ Result<std::vector<Outgoing>> Verdicts::outgoing(std::uint64_t after, std::size_
     std::vector<Outgoing> found;
     const auto cursor = TRY(store_.scan(outbox, {}, number(after + 1)));
     for (; cursor->valid() && found.size() < count_max; cursor->next()) {
-        found.push_back({number_of(cursor->key()), to_bytes(cursor->value())});
+        const std::uint64_t id = TRY(parse_number(cursor->key()));
+        found.push_back({id, to_bytes(cursor->value())});
     }
     TRY(cursor->status());
     return found;
@@ -202,7 +213,11 @@ Result<std::vector<Outgoing>> Verdicts::outgoing(std::uint64_t after, std::size_
 Result<void> Verdicts::acknowledge(std::uint64_t id) {
     Batch batch;
     const auto cursor = TRY(store_.scan(outbox));
-    for (; cursor->valid() && number_of(cursor->key()) <= id; cursor->next()) {
+    for (; cursor->valid(); cursor->next()) {
+        const std::uint64_t at = TRY(parse_number(cursor->key()));
+        if (at > id) {
+            break;
+        }
         batch.erase(outbox, cursor->key());
     }
     TRY(cursor->status());

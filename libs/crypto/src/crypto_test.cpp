@@ -97,6 +97,16 @@ RC_GTEST_PROP(Digest, InPartsIsTheSameAsAtOnce, ()) {
     RC_ASSERT(running.finish() == sha256(second));
 }
 
+TEST(Sha256, OfNothingIsThatOfNothingHoweverOften) {
+    Sha256 running;
+    EXPECT_EQ(running.finish(), sha256({}));
+    EXPECT_EQ(running.finish(), sha256({}));
+    running.add(to_bytes("part"));
+    Sha256 moved = std::move(running);
+    EXPECT_EQ(moved.finish(), sha256(to_bytes("part")));
+    EXPECT_EQ(moved.finish(), sha256({}));
+}
+
 TEST(Aes128, KnowsThePublishedVector) {  // FIPS 197, appendix C.1
     Aes128 aes(Secret::copy_of(hex("000102030405060708090a0b0c0d0e0f")));
     AesBlock block;

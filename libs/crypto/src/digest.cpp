@@ -7,17 +7,35 @@
 
 namespace tapir::crypto {
 
+namespace {
+
+// Looked up once: EVP_sha256() is looked up in OpenSSL's tables again at every start of a digest,
+// which for short messages takes longer than the digest. Never freed, as the process has one.
+const EVP_MD* sha256_method() {
+    static const EVP_MD* const method = EVP_MD_fetch(nullptr, "SHA2-256", nullptr);
+    TAPIR_ASSERT(method != nullptr);
+    return method;
+}
+
+const EVP_MD* sha512_method() {
+    static const EVP_MD* const method = EVP_MD_fetch(nullptr, "SHA2-512", nullptr);
+    TAPIR_ASSERT(method != nullptr);
+    return method;
+}
+
+}  // namespace
+
 Sha256Digest sha256(ByteView message) {
     Sha256Digest digest;
     TAPIR_ASSERT(EVP_Digest(message.data(), message.size(), out(digest.data()), nullptr,
-                            EVP_sha256(), nullptr) == 1);
+                            sha256_method(), nullptr) == 1);
     return digest;
 }
 
 Sha512Digest sha512(ByteView message) {
     Sha512Digest digest;
     TAPIR_ASSERT(EVP_Digest(message.data(), message.size(), out(digest.data()), nullptr,
-                            EVP_sha512(), nullptr) == 1);
+                            sha512_method(), nullptr) == 1);
     return digest;
 }
 
@@ -59,28 +77,34 @@ Secret hkdf_sha256(ByteView key, ByteView salt, ByteView info, std::size_t size)
     return Secret::taken_from(std::move(octets));
 }
 
+// Started with the first part, so that the last finish() starts none in vain.
 struct Sha256::Impl {
     EvpDigestContext context{EVP_MD_CTX_new()};
-    void start() const {
-        TAPIR_ASSERT(EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr) == 1);
+    bool is_started = false;
+
+    void start() {
+        if (!is_started) {
+            TAPIR_ASSERT(EVP_DigestInit_ex(context.get(), sha256_method(), nullptr) == 1);
+            is_started = true;
+        }
     }
 };
 
-Sha256::Sha256() : impl_(std::make_unique<Impl>()) {
-    impl_->start();
-}
+Sha256::Sha256() : impl_(std::make_unique<Impl>()) {}
 Sha256::~Sha256() = default;
 Sha256::Sha256(Sha256&&) noexcept = default;
 Sha256& Sha256::operator=(Sha256&&) noexcept = default;
 
 void Sha256::add(ByteView part) {
+    impl_->start();
     TAPIR_ASSERT(EVP_DigestUpdate(impl_->context.get(), part.data(), part.size()) == 1);
 }
 
 Sha256Digest Sha256::finish() {
+    impl_->start();
     Sha256Digest digest;
     TAPIR_ASSERT(EVP_DigestFinal_ex(impl_->context.get(), out(digest.data()), nullptr) == 1);
-    impl_->start();
+    impl_->is_started = false;
     return digest;
 }
 

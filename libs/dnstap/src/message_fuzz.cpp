@@ -1,155 +1,20 @@
-// No frame makes the parser read outside it; what it accepts has views inside, and protozero reads
-// the same from it. The mutator changes fields and keeps the lengths around them right.
+// No frame makes the parsers read outside it; what they accept has views inside, the two agree, and
+// protozero reads the same from it: all fields but the addresses, which are sealed (of them only
+// whether they are there; client/frame_address compares what they are). The mutator changes fields
+// and keeps the lengths around them right.
 #include <optional>
 #include <string_view>
 #include <vector>
 
 #include <protozero/pbf_reader.hpp>
 
-#include "tapir/base/fuzzing.hpp"
+#include "tapir/base/assert.hpp"
+#include "tapir/dnstap/fuzzing.hpp"
 #include "tapir/dnstap/message.hpp"
-#include "tapir/dnstap/testing.hpp"
 
 namespace {
 
 using namespace tapir;
-using fuzzing::Dice;
-
-constexpr std::uint32_t message_field = 14;
-
-// A protobuf message as fields in order, and what is not protobuf at its end.
-struct Field {
-    std::uint32_t number = 1;
-    unsigned wire = 0;
-    std::uint64_t value = 0;  // of wire types 0, 1 and 5
-    Bytes octets{};           // of wire type 2
-};
-struct Fields {
-    std::vector<Field> list;
-    Bytes rest;
-};
-
-std::optional<std::uint64_t> take_varint(ByteReader& in) {
-    std::uint64_t value = 0;
-    for (unsigned shift = 0; shift < 64 && in.remaining() > 0; shift += 7) {
-        const std::uint64_t octet = in.u8();
-        value |= (octet & 0x7FU) << shift;
-        if (octet < 0x80) {
-            return value;
-        }
-    }
-    return std::nullopt;
-}
-
-std::uint64_t take_fixed(ByteReader& in, unsigned size) {
-    std::uint64_t value = 0;
-    for (unsigned i = 0; i < size; ++i) {
-        value |= std::uint64_t{in.u8()} << (8 * i);
-    }
-    return value;
-}
-
-std::optional<Field> take_field(ByteReader& in) {
-    const auto tag = take_varint(in);
-    if (!tag) {
-        return std::nullopt;
-    }
-    Field field{.number = static_cast<std::uint32_t>(*tag >> 3U),
-                .wire = static_cast<unsigned>(*tag & 7U)};
-    if (field.wire == 0 || field.wire == 2) {
-        const auto value = take_varint(in);
-        if (!value || (field.wire == 2 && *value > in.remaining())) {
-            return std::nullopt;
-        }
-        field.value = *value;
-        if (field.wire == 2) {
-            field.octets = to_bytes(in.bytes(static_cast<std::size_t>(*value)));
-        }
-    } else if (field.wire == 1 || field.wire == 5) {
-        field.value = take_fixed(in, field.wire == 1 ? 8 : 4);
-    }
-    return in.failed() ? std::nullopt : std::optional(std::move(field));
-}
-
-Fields read_fields(ByteView octets) {
-    Fields fields;
-    while (!octets.empty()) {
-        ByteReader in(octets);
-        auto field = take_field(in);
-        if (!field) {
-            break;
-        }
-        fields.list.push_back(*std::move(field));
-        octets = octets.subspan(in.position());
-    }
-    fields.rest = to_bytes(octets);
-    return fields;
-}
-
-Bytes write_fields(const Fields& fields) {
-    Bytes out;
-    for (const Field& field : fields.list) {
-        dnstap::testing::append_varint(out, std::uint64_t{field.number} << 3U | field.wire);
-        if (field.wire == 0) {
-            dnstap::testing::append_varint(out, field.value);
-        } else if (field.wire == 2) {
-            dnstap::testing::append_varint(out, field.octets.size());
-            append(out, field.octets);
-        } else if (field.wire == 1 || field.wire == 5) {
-            for (unsigned i = 0; i < (field.wire == 1 ? 8U : 4U); ++i) {
-                append_u8(out, static_cast<std::uint8_t>(field.value >> (8 * i)));
-            }
-        }
-    }
-    append(out, fields.rest);
-    return out;
-}
-
-std::uint64_t some_number(Dice& dice) {
-    constexpr std::uint64_t one = 1;
-    switch (dice.below(4)) {
-        case 0:
-            return dice.below(20);
-        case 1:
-            return (one << dice.below(64)) - dice.below(2);
-        case 2:
-            return 1'780'000'000 + dice.below(1'000);
-        default:
-            return dice.next();
-    }
-}
-
-Bytes change_fields(ByteView octets, Dice& dice, int depth);
-
-void change_field(Field& field, Dice& dice, int depth) {
-    if (field.wire == 2) {
-        const bool is_message = field.number == message_field && depth == 0;
-        if (is_message && !dice.one_in(16)) {
-            field.octets = change_fields(field.octets, dice, 1);
-        } else {
-            fuzzing::mutate_blindly(field.octets);
-        }
-    } else {
-        field.value = some_number(dice);
-    }
-    if (dice.one_in(8)) {
-        field.number = static_cast<std::uint32_t>(1 + dice.below(16));
-    }
-    if (dice.one_in(16)) {
-        field.wire = static_cast<unsigned>(dice.below(6));
-    }
-}
-
-// NOLINTNEXTLINE(misc-no-recursion): two levels
-Bytes change_fields(ByteView octets, Dice& dice, int depth) {
-    Fields fields = read_fields(octets);
-    fuzzing::mutate_list(fields.list, dice,
-                         [&](Field& field) { change_field(field, dice, depth); });
-    if (dice.one_in(4)) {
-        fields.rest.clear();
-    }
-    return write_fields(fields);
-}
 
 std::string_view text_of(const std::optional<ByteView>& octets) {
     return octets ? as_text(*octets) : std::string_view();
@@ -185,6 +50,12 @@ void read_inner(protozero::pbf_reader inner, Other& other) {
                 break;
             case tag_and_type(3, varint):
                 m.protocol = static_cast<dnstap::SocketProtocol>(inner.get_uint32());
+                break;
+            case tag_and_type(4, length_delimited):
+                m.query_address = dnstap::ClientAddress(octets_of(inner.get_view()));
+                break;
+            case tag_and_type(5, length_delimited):
+                m.response_address = dnstap::ClientAddress(octets_of(inner.get_view()));
                 break;
             case tag_and_type(6, varint):
                 m.query_port = inner.get_uint32();
@@ -237,7 +108,7 @@ Other by_protozero(ByteView frame) {
                 case tag_and_type(3, length_delimited):
                     other.message.extra = octets_of(outer.get_view());
                     break;
-                case tag_and_type(message_field, length_delimited):
+                case tag_and_type(dnstap::fuzzing::message_field, length_delimited):
                     other.has_message = true;
                     read_inner(outer.get_message(), other);
                     break;
@@ -273,6 +144,8 @@ bool has_long_number(ByteView frame) {
 
 void check_same(const dnstap::Message& a, const dnstap::Message& b) {
     TAPIR_ASSERT(a.type == b.type && a.family == b.family && a.protocol == b.protocol);
+    TAPIR_ASSERT(a.query_address.is_absent() == b.query_address.is_absent());
+    TAPIR_ASSERT(a.response_address.is_absent() == b.response_address.is_absent());
     TAPIR_ASSERT(a.query_port == b.query_port && a.response_port == b.response_port);
     TAPIR_ASSERT(a.query_time_s == b.query_time_s && a.query_time_ns == b.query_time_ns);
     TAPIR_ASSERT(a.response_time_s == b.response_time_s);
@@ -286,18 +159,37 @@ void check_same(const dnstap::Message& a, const dnstap::Message& b) {
     TAPIR_ASSERT(as_text(a.version) == as_text(b.version) && as_text(a.extra) == as_text(b.extra));
 }
 
+// The reader of the hot path accepts what the other does, refuses the rest for the same reason, and
+// reads the same: the views are those into the frame.
+void check_both(ByteView frame, const Result<dnstap::Message, dnstap::MessageError>& message) {
+    const auto fields = dnstap::ResponseFields::parse(frame);
+    TAPIR_ASSERT(fields.has_value() == message.has_value());
+    if (!fields) {
+        TAPIR_ASSERT(fields.error() == message.error());
+        return;
+    }
+    TAPIR_ASSERT(fields->type == message->type);
+    TAPIR_ASSERT(fields->response_time_s == message->response_time_s);
+    TAPIR_ASSERT(fields->response_time_ns == message->response_time_ns);
+    TAPIR_ASSERT(fields->response_time() == message->response_time());
+    TAPIR_ASSERT(fields->query_address.is_absent() == message->query_address.is_absent());
+    const auto& ours = fields->response_message;
+    const auto& theirs = message->response_message;
+    TAPIR_ASSERT(ours.has_value() == theirs.has_value());
+    TAPIR_ASSERT(!ours || (ours->data() == theirs->data() && ours->size() == theirs->size()));
+}
+
 }  // namespace
 
 extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size,
                                                std::size_t size_max, unsigned int seed) {
-    return fuzzing::mutate_by(data, size, size_max, seed, [](ByteView input, Dice& dice) {
-        return change_fields(input, dice, 0);
-    });
+    return fuzzing::mutate_by(data, size, size_max, seed, dnstap::fuzzing::change_frame);
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const ByteView frame = std::as_bytes(std::span(data, size));
     const auto message = dnstap::Message::parse(frame);
+    check_both(frame, message);
     const Other other = by_protozero(frame);
     if (!message) {
         const bool is_whole = other.has_type && other.has_outer_type && other.has_message;

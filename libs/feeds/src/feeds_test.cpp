@@ -192,5 +192,40 @@ TEST(ShelfTest, SendsNobodyMoreThanItWouldTake) {
     EXPECT_TRUE(*shelf.after(1, 19));
 }
 
+TEST(ShelfTest, CallsADamagedStoreCorrupt) {
+    using store::Durability;
+    using store::number;
+    const auto is_corrupt = [](const auto& result) {
+        return !result && result.error().code() == Code::corrupt;
+    };
+    const Bytes cut = to_bytes("1234567");
+    const UtcTime now = UtcTime::from_seconds(1'780'000'000);
+    const auto store = store::open_memory(Shelf::families());
+    ASSERT_TRUE(store->put("feeds_meta", as_bytes("last_id"), number(9), Durability::buffered));
+    Shelf shelf(*store);
+    ASSERT_TRUE(shelf.open());
+    ASSERT_TRUE(store->put("feeds_log", number(1), cut, Durability::buffered));
+    EXPECT_TRUE(is_corrupt(shelf.owed(9, 999)));
+    EXPECT_TRUE(is_corrupt(shelf.after(0, 999)));
+    EXPECT_TRUE(is_corrupt(shelf.forget(now, now, 9)));
+    ASSERT_TRUE(store->erase("feeds_log", number(1), Durability::buffered));
+    ASSERT_TRUE(store->put("feeds_log", cut, number(0), Durability::buffered));
+    EXPECT_TRUE(is_corrupt(shelf.after(0, 999)));
+    ASSERT_TRUE(store->erase("feeds_log", cut, Durability::buffered));
+    ASSERT_TRUE(store->put("feeds_live", as_bytes("a.example"), cut, Durability::buffered));
+    EXPECT_TRUE(is_corrupt(shelf.live(now, 999)));
+    auto observation = products::Observation::of_core("c", now);
+    observation.removed.emplace_back();
+    observation.removed.back().name = "a.example";
+    EXPECT_TRUE(is_corrupt(shelf.add(10, observation, "text", now)));
+    ASSERT_TRUE(store->put("feeds_ends", cut, {}, Durability::buffered));
+    EXPECT_TRUE(is_corrupt(shelf.forget(now, now, 9)));
+    for (const Bytes& damaged : {cut, number(1ULL << 63U), Bytes(9)}) {
+        ASSERT_TRUE(store->put("feeds_meta", as_bytes("last_id"), damaged, Durability::buffered));
+        EXPECT_TRUE(is_corrupt(shelf.open()));
+        EXPECT_TRUE(is_corrupt(shelf.live(now, 999)));
+    }
+}
+
 }  // namespace
 }  // namespace tapir::feeds

@@ -17,7 +17,8 @@ constexpr std::string_view broadcast_id_key = "broadcast_id";
 using store::Batch;
 using store::Durability;
 using store::number;
-using store::number_of;
+using store::parse_number;
+using store::parse_numbered;
 
 std::uint64_t stamp(UtcTime time) {
     return static_cast<std::uint64_t>(std::max<std::int64_t>(time.ns(), 0));
@@ -51,17 +52,19 @@ const std::vector<std::string>& Shelf::families() {
 
 Result<void> Shelf::open() {
     if (const auto last = TRY(store_.get(meta, as_bytes(last_id_key)))) {
-        last_id_ = synced_id_ = number_of(*last);
+        last_id_ = TRY(parse_number(*last));
+        synced_id_ = last_id_;
     }
     if (const auto taken = TRY(store_.get(meta, as_bytes(broadcast_id_key)))) {
-        broadcast_id_ = number_of(*taken);
+        broadcast_id_ = TRY(parse_number(*taken));
     }
     return {};
 }
 
 Result<void> Shelf::unshelve(std::string_view name, Batch& batch) const {
     if (const auto old = TRY(store_.get(live_names, as_bytes(name)))) {
-        Bytes end_key = number(number_of(*old));
+        const auto entry = TRY(parse_numbered(*old));
+        Bytes end_key = number(entry.number);
         append(end_key, name);
         batch.erase(ends, end_key);
         batch.erase(live_names, as_bytes(name));
@@ -103,13 +106,18 @@ Result<Shelf::Owed> Shelf::owed(std::size_t count_max, std::size_t size_max) {
     Owed owed;
     const auto cursor = TRY(store_.scan(log, {}, number(broadcast_id_.value_or(0) + 1)));
     std::size_t size = 0;
-    for (; cursor->valid() && number_of(cursor->key()) <= synced_id_; cursor->next()) {
-        const auto text = as_text(cursor->value().subspan(sizeof(std::uint64_t)));
+    for (; cursor->valid(); cursor->next()) {
+        const std::uint64_t id = TRY(parse_number(cursor->key()));
+        if (id > synced_id_) {
+            break;
+        }
+        const auto entry = TRY(parse_numbered(cursor->value()));
+        const std::string_view text = as_text(entry.rest);
         size += text.size();
         if (owed.messages.size() == count_max || (size > size_max && !owed.messages.empty())) {
             break;
         }
-        owed.messages.push_back({number_of(cursor->key()), std::string(text)});
+        owed.messages.push_back({id, std::string(text)});
     }
     TRY(cursor->status());
     // The place is written down before anything goes out: else nobody would know later on that what
@@ -142,15 +150,17 @@ Result<std::optional<std::vector<Shelved>>> Shelf::after(std::uint64_t id,
     const auto cursor = TRY(store_.scan(log, {}, number(id + 1)));
     std::size_t size = 0;
     for (; cursor->valid(); cursor->next()) {
-        const auto text = as_text(cursor->value().subspan(sizeof(std::uint64_t)));
+        const std::uint64_t at = TRY(parse_number(cursor->key()));
+        const auto entry = TRY(parse_numbered(cursor->value()));
+        const std::string_view text = as_text(entry.rest);
         size += text.size();
         // The next one must be there; `id` itself need not be. It may be older than what is kept,
         // and yet who has it may have been away for a moment only.
-        const bool has_gap = found.empty() && number_of(cursor->key()) != id + 1;
+        const bool has_gap = found.empty() && at != id + 1;
         if (has_gap || size > size_max) {
             return std::optional<std::vector<Shelved>>();
         }
-        found.push_back({number_of(cursor->key()), std::string(text)});
+        found.push_back({at, std::string(text)});
     }
     TRY(cursor->status());
     return found.empty() ? std::nullopt : std::optional(std::move(found));
@@ -160,17 +170,18 @@ Result<Shelf::Live> Shelf::live(UtcTime now, std::size_t size_max) const {
     const auto at_once = store_.snapshot();
     Live live;
     if (const auto last = TRY(at_once->get(meta, as_bytes(last_id_key)))) {
-        live.last_id = number_of(*last);
+        live.last_id = TRY(parse_number(*last));
     }
     const auto cursor = TRY(at_once->scan(live_names));
     for (; cursor->valid(); cursor->next()) {
-        if (number_of(cursor->value()) <= stamp(now)) {
+        const auto entry = TRY(parse_numbered(cursor->value()));
+        if (entry.number <= stamp(now)) {
             continue;
         }
         if (!live.messages.empty()) {
             live.messages += ',';
         }
-        live.messages += as_text(cursor->value().subspan(sizeof(std::uint64_t)));
+        live.messages += as_text(entry.rest);
         if (live.messages.size() > size_max) {
             return fail(Code::exhausted, "the snapshot is too large");
         }
@@ -184,8 +195,10 @@ Result<std::size_t> Shelf::forget(UtcTime oldest, UtcTime now, std::size_t count
     std::size_t count = 0;
     const auto old = TRY(store_.scan(log));
     for (; old->valid() && count < count_max; old->next(), ++count) {
+        const std::uint64_t id = TRY(parse_number(old->key()));
+        const auto entry = TRY(parse_numbered(old->value()));
         // The newest stays: so a reader who has it is known, however long nothing comes.
-        if (number_of(old->value()) >= stamp(oldest) || number_of(old->key()) == last_id_) {
+        if (entry.number >= stamp(oldest) || id == last_id_) {
             break;
         }
         batch.erase(log, old->key());
@@ -194,10 +207,11 @@ Result<std::size_t> Shelf::forget(UtcTime oldest, UtcTime now, std::size_t count
     std::size_t ended = 0;
     const auto over = TRY(store_.scan(ends));
     for (; over->valid() && ended < count_max; over->next(), ++ended) {
-        if (number_of(over->key()) > stamp(now)) {
+        const auto end = TRY(parse_numbered(over->key()));
+        if (end.number > stamp(now)) {
             break;
         }
-        batch.erase(live_names, over->key().subspan(sizeof(std::uint64_t)));
+        batch.erase(live_names, end.rest);
         batch.erase(ends, over->key());
     }
     TRY(over->status());

@@ -158,6 +158,42 @@ TEST_F(BrokerTest, CallsKeptWhatWillNeverBeGood) {
     EXPECT_THAT(published(), ElementsAre("good.example."));
 }
 
+// It is acknowledged, so it must not be lost because the folder of keys is read only now and then.
+TEST_F(BrokerTest, LooksForAKeyThatIsNotKnownYetOnceASecond) {
+    const auto late = test_key("edge-3.example", 3);
+    const auto install = [&](const jose::PrivateJwk& key) {
+        const std::string json = key.public_jwk().to_json();
+        ASSERT_TRUE(bench.files.write_atomically("edges/" + key.kid() + ".jwk", as_bytes(json)));
+    };
+    install(late);
+    publish("edge-3.example", jws(late, "a.example."));
+    EXPECT_EQ(broker.deliver(), 1U);
+    EXPECT_THAT(published(), ElementsAre("a.example."));
+    EXPECT_EQ(rejected("unknown_key"), 0);
+
+    const auto later = test_key("edge-4.example", 4);
+    install(later);
+    publish("edge-4.example", jws(later, "b.example."));
+    EXPECT_EQ(broker.deliver(), 1U);
+    EXPECT_EQ(rejected("unknown_key"), 1) << "looked twice within a second";
+    bench.clock.advance(std::chrono::seconds(1));
+    publish("edge-4.example", jws(later, "c.example."));
+    publish("edge-5.example", jws(test_key("edge-5.example", 5), "d.example."));
+    EXPECT_EQ(broker.deliver(), 2U);
+    EXPECT_EQ(rejected("unknown_key"), 2);
+    EXPECT_THAT(published(), ElementsAre("c.example."));
+}
+
+TEST_F(BrokerTest, KeepsTheKeysItHasIfTheFolderCannotBeRead) {
+    ASSERT_TRUE(bench.files.rename("edges", "elsewhere"));
+    publish("edge-3.example", jws(test_key("edge-3.example", 3), "a.example."));
+    publish("edge-1.example", jws(edge, "b.example."));
+    EXPECT_EQ(broker.deliver(), 2U);
+    EXPECT_EQ(rejected("unknown_key"), 1);
+    EXPECT_THAT(bench.logged, HasSubstr("the folder of keys cannot be read"));
+    EXPECT_THAT(published(), ElementsAre("b.example."));
+}
+
 TEST_F(BrokerTest, CountsTopicsOfAnotherShape) {
     const auto payload = to_bytes(jws(edge, "a.example."));
     const std::vector<mqtt::Message> messages{

@@ -16,6 +16,7 @@ namespace {
 constexpr std::string_view media_type = "application/jose+json";
 constexpr std::string_view topic_before = "events/up/";
 constexpr std::string_view topic_after = "/new_qname";
+constexpr Duration look_again = std::chrono::seconds(1);
 
 std::string lower(std::string_view text) {
     std::string out(text);
@@ -128,7 +129,7 @@ Result<EventDesk::Counts, Refusal> EventDesk::take(const net::HttpRequest& reque
 
 Result<void> EventDesk::take(std::span<const mqtt::Message> messages) {
     const UtcTime now = parts_.clock.now();
-    const auto keys = parts_.keys.current();
+    auto keys = parts_.keys.current();
     std::vector<Event> events;
     std::vector<std::pair<std::string_view, std::string>> refused;  // reason, sender
     for (const auto& message : messages) {
@@ -139,6 +140,12 @@ Result<void> EventDesk::take(std::span<const mqtt::Message> messages) {
         }
         // The broker's access list may be wrong: the signature says who sends.
         auto event = check(as_text(message.payload), *sender, *keys, now);
+        if (!event && event.error() == jose::to_string(jose::JwsError::unknown_key) &&
+            look_for_keys()) {
+            // Once acknowledged it is gone, and the key may have been installed just now.
+            keys = parts_.keys.current();
+            event = check(as_text(message.payload), *sender, *keys, now);
+        }
         if (event) {
             events.push_back(*std::move(event));
         } else {
@@ -154,6 +161,27 @@ Result<void> EventDesk::take(std::span<const mqtt::Message> messages) {
     fates_.count("duplicate", duplicate);
     from_broker_.add(messages.size());
     return {};
+}
+
+bool EventDesk::look_for_keys() {
+    const Duration now = parts_.clock.monotonic();
+    // Whoever sends what nobody knows must not keep us reading.
+    const bool is_due = looked_.with([&](std::optional<Duration>& last) {
+        const bool due = !last || now - *last >= look_again;
+        if (due) {
+            last = now;
+        }
+        return due;
+    });
+    if (!is_due) {
+        return false;
+    }
+    const auto read = parts_.keys.refresh();
+    if (!read) {
+        parts_.log.error("keys", "the folder of keys cannot be read; the old ones stay",
+                         {{"reason", read.error().what()}});
+    }
+    return read.has_value();
 }
 
 void EventDesk::reject(std::string_view reason, const std::string& sender) {

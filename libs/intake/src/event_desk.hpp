@@ -1,6 +1,7 @@
 // Events on their way in: POST /api/v1/event/new_qname, and messages of a broker.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -8,6 +9,8 @@
 #include "answer.hpp"
 #include "journal.hpp"
 #include "request.hpp"
+#include "tapir/base/guarded.hpp"
+#include "tapir/base/time.hpp"
 #include "tapir/intake/intake.hpp"
 
 namespace tapir::intake {
@@ -28,6 +31,8 @@ private:
         std::size_t rejected_count = 0;
     };
     Result<Counts, Refusal> take(const net::HttpRequest& request);
+    // Whether the folder of keys was read again now, for a key that is not known.
+    bool look_for_keys();
     void reject(std::string_view reason, const std::string& sender);
     // How many were accepted, how many are duplicates.
     Result<std::pair<std::uint64_t, std::uint64_t>> keep(std::span<const Event> events,
@@ -40,6 +45,7 @@ private:
     Journal& journal_;
     Fates fates_;
     Counter& from_broker_;
+    Guarded<std::optional<Duration>> looked_;  // when, by the monotonic clock
 };
 
 }  // namespace tapir::intake

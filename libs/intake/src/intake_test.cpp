@@ -380,5 +380,47 @@ TEST(KeyDirectoryTest, LeavesOutBadFilesAndSeesChanges) {
               renewed.public_jwk().thumbprint());
 }
 
+TEST(JournalTest, CallsADamagedStoreCorrupt) {
+    const auto is_corrupt = [](const auto& result) {
+        return !result && result.error().code() == Code::corrupt;
+    };
+    const Bytes cut = to_bytes("1234567");
+    const std::string id(24, 'a');
+    const auto store = store::open_memory(Journal::families());
+    const auto put = [&](std::string_view family, ByteView key, ByteView value) {
+        ASSERT_TRUE(store->put(family, key, value, store::Durability::buffered));
+    };
+    world::MemoryFiles files;
+    Journal journal(*store, files, "state");
+    ASSERT_TRUE(journal.open());
+    put("intake_outbox", cut, {});
+    EXPECT_TRUE(is_corrupt(journal.outgoing(0, 9)));
+    EXPECT_TRUE(is_corrupt(journal.acknowledge(9)));
+    put("intake_event_times", cut, {});
+    EXPECT_TRUE(is_corrupt(journal.forget(UtcTime::from_seconds(1'780'000'000), 9)));
+    // An id becomes the name of a file.
+    Aggregate aggregate;
+    aggregate.edge = "e";
+    aggregate.type = "test";
+    aggregate.digest = "d";
+    put("intake_unsealed", as_bytes("../../../../etc/passwd.."), {});
+    EXPECT_TRUE(is_corrupt(journal.unsealed(9)));
+    put("intake_digests", as_bytes("e\ntest\nd\n"), as_bytes("../a"));
+    EXPECT_TRUE(is_corrupt(journal.find(aggregate, false)));
+    EXPECT_TRUE(is_corrupt(journal.find(aggregate, true)));
+    for (const std::string_view damaged : {"", "[]", "{"}) {
+        put("intake_aggregates", as_bytes(id), as_bytes(damaged));
+        EXPECT_TRUE(is_corrupt(journal.metadata(id)));
+        EXPECT_TRUE(is_corrupt(journal.settle(id, AggregateState::sealed, "")));
+    }
+    put("intake_aggregates", as_bytes(id), as_bytes(R"({"created":"../a"})"));
+    ASSERT_TRUE(files.write_atomically("state/aggregates/" + id + ".payload", cut));
+    EXPECT_TRUE(is_corrupt(journal.settle(id, AggregateState::quarantined, "")));
+    for (const Bytes& damaged : {cut, store::number(store::number_max)}) {
+        put("intake_meta", as_bytes("next_sequence"), damaged);
+        EXPECT_TRUE(is_corrupt(journal.open()));
+    }
+}
+
 }  // namespace
 }  // namespace tapir::intake

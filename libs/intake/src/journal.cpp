@@ -21,12 +21,14 @@ constexpr std::string_view meta = "intake_meta";
 constexpr std::string_view next_sequence_key = "next_sequence";
 
 constexpr std::size_t id_size = 24;
+constexpr std::uint64_t sequence_max = 1ULL << 62U;  // no journal comes near
 constexpr std::size_t payload_size_max = 64U << 20U;
 
 using store::Batch;
 using store::Durability;
 using store::number;
-using store::number_of;
+using store::parse_number;
+using store::parse_numbered;
 using text::Json;
 
 std::string interval_key(const std::optional<products::Interval>& interval) {
@@ -46,6 +48,21 @@ Bytes time_key(UtcTime time, std::string_view identity) {
     Bytes key = number(static_cast<std::uint64_t>(std::max<std::int64_t>(time.seconds(), 0)));
     append(key, identity);
     return key;
+}
+
+// An id as it stands in the store. It becomes the name of a file, and must be no more than that.
+Result<std::string> parse_id(ByteView octets) {
+    const std::string_view text = as_text(octets);
+    if (text.size() != id_size ||
+        text.find_first_not_of("0123456789abcdef") != std::string_view::npos) {
+        return fail(Code::corrupt, "the journal: the id of an aggregate is damaged");
+    }
+    return std::string(text);
+}
+
+Result<std::optional<std::string>> known_id(ByteView octets) {
+    std::string id = TRY(parse_id(octets));
+    return std::optional(std::move(id));
 }
 
 Json to_json(const Aggregate& aggregate, const std::string& id, std::size_t size) {
@@ -98,7 +115,7 @@ Result<void> Journal::open() {
         TRY(files_.make_directories(directory_ + folder));
     }
     if (const auto next = TRY(store_.get(meta, as_bytes(next_sequence_key)))) {
-        next_sequence_ = number_of(*next);
+        next_sequence_ = TRY(parse_number(*next, sequence_max));
     }
     return {};
 }
@@ -112,11 +129,12 @@ Result<std::optional<std::string>> Journal::find(const Aggregate& aggregate,
     const std::string key = any_interval ? digest_prefix(aggregate) : digest_key(aggregate);
     if (!any_interval) {
         const auto found = TRY(store_.get(digests, as_bytes(key)));
-        return found ? std::optional<std::string>(as_text(*found)) : std::nullopt;
+        return found ? known_id(*found) : Result<std::optional<std::string>>(std::nullopt);
     }
     const auto cursor = TRY(store_.scan(digests, as_bytes(key)));
     TRY(cursor->status());
-    return cursor->valid() ? std::optional<std::string>(as_text(cursor->value())) : std::nullopt;
+    return cursor->valid() ? known_id(cursor->value())
+                           : Result<std::optional<std::string>>(std::nullopt);
 }
 
 Result<Journal::Added> Journal::add(const Aggregate& aggregate, ByteView payload) {
@@ -143,14 +161,19 @@ Result<std::optional<Json>> Journal::metadata(std::string_view id) const {
     if (!found) {
         return std::optional<Json>();
     }
-    return std::optional(TRY(Json::parse(as_text(*found))));
+    auto json = Json::parse(as_text(*found));
+    if (!json || json->if_object() == nullptr) {
+        return fail(Code::corrupt, fmt::format("the journal: aggregate {} is damaged", id));
+    }
+    return std::optional(*std::move(json));
 }
 
 Result<std::vector<std::string>> Journal::unsealed(std::size_t count_max) const {
     std::vector<std::string> ids;
     const auto cursor = TRY(store_.scan(unsealed_ids));
     for (; cursor->valid() && ids.size() < count_max; cursor->next()) {
-        ids.emplace_back(as_text(cursor->key()));
+        std::string id = TRY(parse_id(cursor->key()));
+        ids.push_back(std::move(id));
     }
     TRY(cursor->status());
     return ids;
@@ -187,6 +210,9 @@ Result<void> Journal::quarantine(std::string_view id) {
         // In front of the name, so that the oldest are the first in the list.
         const auto json = TRY(metadata(id));
         const std::string received = json ? TRY(json->string("created")) : std::string();
+        if (json && !UtcTime::parse(received)) {
+            return fail(Code::corrupt, fmt::format("the journal: aggregate {} is damaged", id));
+        }
         TRY(files_.rename(payload_path(id), fmt::format("{}/{}-{}", folder, received, id)));
     }
     const auto kept = TRY(files_.list(folder));
@@ -229,7 +255,8 @@ Result<std::vector<Outgoing>> Journal::outgoing(std::uint64_t after, std::size_t
     std::vector<Outgoing> found;
     const auto cursor = TRY(store_.scan(outbox, {}, number(after + 1)));
     for (; cursor->valid() && found.size() < count_max; cursor->next()) {
-        found.push_back({number_of(cursor->key()), to_bytes(cursor->value())});
+        const std::uint64_t sequence = TRY(parse_number(cursor->key()));
+        found.push_back({sequence, to_bytes(cursor->value())});
     }
     TRY(cursor->status());
     return found;
@@ -239,7 +266,11 @@ Result<void> Journal::acknowledge(std::uint64_t sequence) {
     const std::lock_guard lock(mutex_);
     Batch batch;
     const auto cursor = TRY(store_.scan(outbox));
-    for (; cursor->valid() && number_of(cursor->key()) <= sequence; cursor->next()) {
+    for (; cursor->valid(); cursor->next()) {
+        const std::uint64_t at = TRY(parse_number(cursor->key()));
+        if (at > sequence) {
+            break;
+        }
         batch.erase(outbox, cursor->key());
     }
     TRY(cursor->status());
@@ -254,11 +285,12 @@ Result<std::size_t> Journal::forget(UtcTime now, std::size_t count_max) {
     std::size_t count = 0;
     const auto cursor = TRY(store_.scan(event_times));
     for (; cursor->valid() && count < count_max; cursor->next()) {
-        if (static_cast<std::int64_t>(number_of(cursor->key())) >= horizon) {
+        const auto seen = TRY(parse_numbered(cursor->key()));
+        if (static_cast<std::int64_t>(seen.number) >= horizon) {
             break;
         }
         batch.erase(event_times, cursor->key());
-        batch.erase(events_seen, cursor->key().subspan(sizeof(std::uint64_t)));
+        batch.erase(events_seen, seen.rest);
         ++count;
     }
     TRY(cursor->status());

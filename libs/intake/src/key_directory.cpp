@@ -25,6 +25,7 @@ KeyDirectory::KeyDirectory(world::Files& files, std::string directory, const Log
       keys_(std::make_shared<const jose::KeySet>()) {}
 
 Result<void> KeyDirectory::refresh() {
+    const std::lock_guard lock(refreshing_);
     const auto entries = TRY(files_.list(directory_));
     auto keys = std::make_shared<jose::KeySet>();
     std::map<std::string, std::string> faults;

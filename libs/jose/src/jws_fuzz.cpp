@@ -1,6 +1,8 @@
 // Messages, keys, sets and batches: nothing crashes, and what is accepted is accepted again as we
-// print it. A message verifies exactly if its signature is good when checked by hand. The mutator
-// changes header and payload behind their base64url, and signs with the test key.
+// print it. What verifies has a signature that is good when checked by hand, in each of the three
+// forms; what has one and a plain header verifies. The mutator changes header and payload behind
+// their base64url, and signs with the test key, or forges.
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -32,7 +34,7 @@ Bytes decoded(const Json& message, std::string_view member) {
     return octets ? *octets : Bytes();
 }
 
-// A flattened message with one part changed and a signature that is good for the whole.
+// A message with one part changed and, mostly, a signature that is good for the whole.
 Bytes change(ByteView input, Dice& dice) {
     const auto parsed = Json::parse(as_text(input), jws_size_max);
     Json message = parsed && parsed->if_object() != nullptr ? *parsed : Json::object();
@@ -48,12 +50,22 @@ Bytes change(ByteView input, Dice& dice) {
     }
     const std::string header_text = crypto::base64url(header);
     const std::string payload_text = crypto::base64url(payload);
-    const auto signature = test_key().key().sign(as_bytes(header_text + "." + payload_text));
+    auto signature = test_key().key().sign(as_bytes(header_text + "." + payload_text));
+    if (dice.one_in(8)) {  // forged
+        signature[dice.below(signature.size())] ^= std::byte{1};
+    }
+    const std::string signature_text = crypto::base64url(signature);
     if (dice.one_in(8)) {
-        return to_bytes(header_text + "." + payload_text + "." + crypto::base64url(signature));
+        return to_bytes(header_text + "." + payload_text + "." + signature_text);
+    }
+    if (dice.one_in(8)) {
+        const Json one = Json::object({{"protected", header_text}, {"signature", signature_text}});
+        return to_bytes(
+            Json::object({{"payload", payload_text}, {"signatures", Json::array({one})}})
+                .to_string());
     }
     message.set("protected", header_text).set("payload", payload_text);
-    message.set("signature", crypto::base64url(signature));
+    message.set("signature", signature_text);
     return to_bytes(message.to_string());
 }
 
@@ -76,51 +88,93 @@ void try_keys(std::string_view text) {
     static_cast<void>(key_from_file("a.pem", text));
 }
 
-// What a flattened message in the plainest form says, read by hand: the payload if the test key
-// signed it. Nothing where the form or the header is not the plainest.
-std::optional<Bytes> verified_by_hand(std::string_view text) {
+struct Parts {
+    std::string protected_header;
+    std::string payload;
+    std::string signature;
+};
+
+// The parts of a message in any of the three forms, as they are written.
+std::optional<Parts> parts_by_hand(std::string_view text) {
+    constexpr std::string_view blanks = " \t\r\n";
+    text.remove_prefix(std::min(text.find_first_not_of(blanks), text.size()));
+    text = text.substr(0, text.find_last_not_of(blanks) + 1);
+    if (!text.starts_with('{')) {
+        const std::size_t first = text.find('.');
+        const std::size_t last = text.rfind('.');
+        return first == last
+                   ? std::nullopt
+                   : std::optional(Parts{std::string(text.substr(0, first)),
+                                         std::string(text.substr(first + 1, last - first - 1)),
+                                         std::string(text.substr(last + 1))});
+    }
     const auto message = Json::parse(text, jws_size_max);
-    if (!message || message->if_object() == nullptr || message->if_object()->size() != 3) {
+    if (!message) {
         return std::nullopt;
     }
-    const auto header_text = message->string("protected");
-    const auto payload_text = message->string("payload");
-    const auto signature_text = message->string("signature");
-    if (!header_text || !payload_text || !signature_text) {
+    const Json* signed_part = &*message;
+    if (const Json* const list = message->find("signatures")) {
+        const bool is_list = list->if_array() != nullptr && !list->if_array()->empty();
+        if (!is_list || message->find("signature") != nullptr) {
+            return std::nullopt;
+        }
+        signed_part = &list->if_array()->front();
+    }
+    const auto header = signed_part->string("protected");
+    const auto payload = message->string("payload");
+    const auto signature = signed_part->string("signature");
+    return header && payload && signature ? std::optional(Parts{*header, *payload, *signature})
+                                          : std::nullopt;
+}
+
+struct ByHand {
+    bool is_good = false;   // the test key signed it
+    bool is_plain = false;  // and nothing in the header is a reason to refuse it
+    Bytes payload;
+};
+
+// What a message says and is worth, read by hand; nothing if its three parts do not decode.
+std::optional<ByHand> read_by_hand(std::string_view text) {
+    const auto parts = parts_by_hand(text);
+    if (!parts) {
         return std::nullopt;
     }
-    const auto header_octets = crypto::parse_base64url(*header_text);
-    auto payload = crypto::parse_base64url(*payload_text);
-    const auto signature = crypto::parse_base64url(*signature_text);
-    if (!header_octets || !payload || !signature || header_octets->size() > jws_header_size_max) {
+    const auto header_octets = crypto::parse_base64url(parts->protected_header);
+    auto payload = crypto::parse_base64url(parts->payload);
+    const auto signature = crypto::parse_base64url(parts->signature);
+    if (!header_octets || !payload || !signature) {
         return std::nullopt;
     }
+    ByHand read;
+    read.payload = *std::move(payload);
+    read.is_good = test_key().public_jwk().key().verify(
+        crypto::SignatureAlgorithm::ed25519,
+        as_bytes(parts->protected_header + "." + parts->payload), *signature);
     const auto header = Json::parse(as_text(*header_octets));
-    const bool is_plain = header && header->if_object() != nullptr &&
-                          header->find("crit") == nullptr && header->find("b64") == nullptr &&
-                          header->string("alg").value_or("") == "EdDSA" &&
-                          header->string("kid").value_or("") == test_key().kid();
-    const bool is_good = test_key().public_jwk().key().verify(
-        crypto::SignatureAlgorithm::ed25519, as_bytes(*header_text + "." + *payload_text),
-        *signature);
-    return is_plain && is_good ? std::optional(*std::move(payload)) : std::nullopt;
+    read.is_plain = parts->protected_header.size() <= jws_header_size_max &&
+                    text.size() <= jws_size_max && header && header->if_object() != nullptr &&
+                    header->find("crit") == nullptr && header->find("b64") == nullptr &&
+                    header->string("alg").value_or("") == "EdDSA" &&
+                    header->string("kid").value_or("") == test_key().kid();
+    return read;
 }
 
 void try_message(std::string_view text) {
-    const auto by_hand = verified_by_hand(text);
+    const auto by_hand = read_by_hand(text);
+    const bool is_ours = by_hand && by_hand->is_good && by_hand->is_plain;
     const auto message = UnverifiedJws::parse(text);
-    TAPIR_ASSERT(message || !by_hand);
+    TAPIR_ASSERT(message || !is_ours);
     if (!message) {
         return;
     }
-    TAPIR_ASSERT(is_key_id(message->claimed_kid()));
+    TAPIR_ASSERT(by_hand.has_value() && is_key_id(message->claimed_kid()));
     const auto verified = message->verify(test_key().public_jwk());
-    TAPIR_ASSERT(verified || !by_hand);
+    TAPIR_ASSERT(verified || !is_ours);
     if (!verified) {
         return;
     }
+    TAPIR_ASSERT(by_hand->is_good && as_text(by_hand->payload) == verified->payload_text());
     TAPIR_ASSERT(verified->kid() == test_key().kid());
-    TAPIR_ASSERT(!by_hand || as_text(*by_hand) == verified->payload_text());
     if (const auto printed = sign_jws(test_key(), verified->payload())) {
         const auto again = UnverifiedJws::parse(*printed);
         const auto verified_again = again->verify(test_key().public_jwk());

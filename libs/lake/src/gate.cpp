@@ -1,4 +1,6 @@
 // What happens to an upload, in SQL. This runs in the child.
+#include "gate.hpp"
+
 #include <cerrno>
 #include <charconv>
 #include <string>
@@ -59,7 +61,11 @@ public:
 
     std::string path() const { return fmt::format("/proc/self/fd/{}", fd_); }
 
+    // Puts `bytes` in place of what is there.
     Result<void> write(ByteView bytes) const {
+        if (ftruncate(fd_, 0) != 0 || lseek(fd_, 0, SEEK_SET) != 0) {
+            return fail(Code::internal, "ftruncate: " + why(errno));
+        }
         while (!bytes.empty()) {
             const ssize_t n = ::write(fd_, bytes.data(), bytes.size());
             if (n <= 0) {
@@ -223,8 +229,19 @@ bool looks_like_parquet(ByteView upload) {
     return text.size() >= 12 && text.starts_with("PAR1") && text.ends_with("PAR1");
 }
 
-// Looks at the upload without reading its rows. Nothing: it may go on.
-std::optional<Gated> first_look(Duck& duck, const std::string& source) {
+// Looks at the upload's size and its ends. Nothing: it may go on.
+std::optional<Gated> first_look(ByteView upload) {
+    if (upload.size() > upload_size_max) {
+        return refused(Refusal::too_large, fmt::format("{} octets", upload.size()));
+    }
+    if (!looks_like_parquet(upload)) {
+        return refused(Refusal::not_parquet, "no PAR1 at both ends");
+    }
+    return std::nullopt;
+}
+
+// Looks at what it says of itself, without reading its rows. Nothing: it may go on.
+std::optional<Gated> second_look(Duck& duck, const std::string& source) {
     const auto meta = duck.run(
         fmt::format("SELECT coalesce(sum(num_rows), 0)::BIGINT FROM parquet_file_metadata({})",
                     quoted(source)));
@@ -248,23 +265,48 @@ std::optional<Gated> first_look(Duck& duck, const std::string& source) {
 
 }  // namespace
 
-Result<Gated> gate(ByteView upload, std::string_view edge, std::int64_t interval_s) {
-    if (upload.size() > upload_size_max) {
-        return refused(Refusal::too_large, fmt::format("{} octets", upload.size()));
-    }
-    if (!looks_like_parquet(upload)) {
-        return refused(Refusal::not_parquet, "no PAR1 at both ends");
-    }
-    const auto in = TRY(MemoryFile::create("upload"));
-    const auto out = TRY(MemoryFile::create("lake"));
-    TRY(in.write(upload));
+struct Gate::Impl {
+    Impl(MemoryFile i, MemoryFile o, Duck d)
+        : in(std::move(i)), out(std::move(o)), duck(std::move(d)) {}
+
+    MemoryFile in;
+    MemoryFile out;
+    Duck duck;
+};
+
+Gate::Gate(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Gate::Gate(Gate&&) noexcept = default;
+Gate::~Gate() = default;
+
+Result<Gate> Gate::open(Uploads uploads) {
+    auto in = TRY(MemoryFile::create("upload"));
+    auto out = TRY(MemoryFile::create("lake"));
+    // What is remembered of files is of those before, for all have the same path.
+    const std::string_view forget =
+        uploads == Uploads::many ? "SET enable_external_file_cache = false;" : "";
+    // Each value is looked at. The statistics in a footer are only what its maker says of them, and
+    // an optimizer that believes them leaves comparisons out.
     auto duck = TRY(Duck::open(
-        fmt::format("SET allowed_paths = [{}, {}];", quoted(in.path()), quoted(out.path()))));
-    if (auto stopped = first_look(duck, in.path())) {
+        fmt::format("{}SET disabled_optimizers = 'statistics_propagation,filter_pushdown';"
+                    "SET allowed_paths = [{}, {}];",
+                    forget, quoted(in.path()), quoted(out.path()))));
+    return Gate(std::make_unique<Impl>(std::move(in), std::move(out), std::move(duck)));
+}
+
+Result<Gated> Gate::pass(ByteView upload, std::string_view edge, std::int64_t interval_s) {
+    if (auto stopped = first_look(upload)) {
+        return *std::move(stopped);
+    }
+    Duck& duck = impl_->duck;
+    TRY(impl_->in.write(upload));
+    TRY(impl_->out.write({}));
+    const std::string in_path = impl_->in.path();
+    const std::string out_path = impl_->out.path();
+    if (auto stopped = second_look(duck, in_path)) {
         return *std::move(stopped);
     }
     const std::string source =
-        fmt::format("read_parquet({}, hive_partitioning = false)", quoted(in.path()));
+        fmt::format("read_parquet({}, hive_partitioning = false)", quoted(in_path));
     const std::string good = fmt::format("{} AND {}", value_is_good(), name_is_good());
     const std::string enough =
         fmt::format("(v4client_count >= {0} OR v6client_count >= {0})", clients_min);
@@ -295,12 +337,29 @@ Result<Gated> gate(ByteView upload, std::string_view edge, std::int64_t interval
     const auto copied = duck.run(
         fmt::format("COPY (SELECT {} FROM {} WHERE {} AND {}) TO {} "
                     "(FORMAT parquet, COMPRESSION snappy, USE_TMP_FILE false, PARQUET_VERSION v1)",
-                    kept_columns(edge, interval_s), source, good, enough, quoted(out.path())));
+                    kept_columns(edge, interval_s), source, good, enough, quoted(out_path)));
     if (!copied) {
         return refused(copied.error());
     }
-    gated.file = TRY(out.read());
+    gated.file = TRY(impl_->out.read());
     return gated;
+}
+
+bool Gate::is_alive() {
+    return impl_->duck.run("SELECT 1").has_value();
+}
+
+Result<Table> Gate::query_kept(std::string_view columns) {
+    return impl_->duck.run(fmt::format("SELECT {} FROM read_parquet({}, hive_partitioning = false)",
+                                       columns, quoted(impl_->out.path())));
+}
+
+Result<Gated> gate(ByteView upload, std::string_view edge, std::int64_t interval_s) {
+    if (auto stopped = first_look(upload)) {
+        return *std::move(stopped);  // without starting a database
+    }
+    auto opened = Gate::open(Gate::Uploads::one);
+    return opened ? opened->pass(upload, edge, interval_s) : fail(opened.error());
 }
 
 Result<Table> query_here(const std::string& directory, std::string_view sql) {

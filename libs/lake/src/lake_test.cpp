@@ -13,8 +13,18 @@
 #include <unistd.h>
 
 #include "duck.hpp"
+#include "gate.hpp"
 #include "tapir/lake/child.hpp"
 #include "tapir/world/process.hpp"
+
+// Sanitizers reserve terabytes: with them no child's memory can be limited.
+#if defined(__has_feature)
+#if !__has_feature(address_sanitizer) && !__has_feature(thread_sanitizer)
+#define CHILDS_MEMORY_IS_LIMITED
+#endif
+#elif !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#define CHILDS_MEMORY_IS_LIMITED
+#endif
 
 namespace tapir::lake {
 namespace {
@@ -132,6 +142,23 @@ TEST(Gate, TakesTheHistogramThatEdmWroteAndCoarsensIt) {
 
 TEST(Gate, GivesTheSameFileForTheSameUpload) {
     EXPECT_EQ(gate(edm_histogram(), "e", 60)->file, gate(edm_histogram(), "e", 60)->file);
+}
+
+TEST(Gate, JudgesManyUploadsAsItJudgesOne) {
+    Gate many = *Gate::open(Gate::Uploads::many);
+    const std::string kept = row("");
+    const std::string two = kept + " UNION ALL " + kept;
+    for (const Bytes& upload : {parquet_of(kept), edm_histogram(), parquet_of(two), Bytes(20),
+                                parquet_of("SELECT 1"), parquet_of(kept)}) {
+        const auto alone = gate(upload, "e", 60);
+        const auto passed = many.pass(upload, "e", 60);
+        ASSERT_TRUE(alone && passed);
+        EXPECT_EQ(encode(*passed), encode(*alone));
+        if (passed->rows.kept > 0) {
+            EXPECT_EQ(many.query_kept("count(*)")->rows[0][0], std::to_string(passed->rows.kept));
+        }
+    }
+    EXPECT_TRUE(many.is_alive());
 }
 
 TEST(Gate, TakesItsOwnColumnsButNotItsOwnFiles) {
@@ -309,6 +336,28 @@ TEST_F(RealLake, RefusesTextAndKeepsGoing) {
     EXPECT_EQ(verdict->refusal, Refusal::not_parquet);
     EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
 }
+
+// Its footer says that no value is missing, and four are.
+TEST(Gate, LooksAtValuesAndNotAtWhatTheFooterSaysOfThem) {
+    const Bytes upload =
+        read_file(std::string(TAPIR_SOURCE) + "/libs/lake/corpus/gate/lying-statistics.parquet");
+    ASSERT_FALSE(upload.empty());
+    const auto gated = gate(upload, "edge", 60);
+    ASSERT_TRUE(gated) << gated.error().what();
+    EXPECT_EQ(gated->refusal, Refusal::null_value) << gated->detail;
+    EXPECT_TRUE(decode_gated(encode(*gated)));
+}
+
+#ifdef CHILDS_MEMORY_IS_LIMITED
+TEST_F(RealLake, GivesAFooterThatSpeaksOfTwoHundredMillionNamesNoMemory) {
+    const Bytes upload = read_file(std::string(TAPIR_SOURCE) +
+                                   "/libs/lake/corpus/gate/list-of-two-hundred-million.parquet");
+    ASSERT_FALSE(upload.empty());
+    const auto verdict = lake.admit(upload, info());
+    ASSERT_TRUE(verdict) << verdict.error().what();
+    EXPECT_EQ(verdict->refusal, Refusal::resources) << verdict->detail;
+}
+#endif
 
 TEST_F(RealLake, SaysWhenThereIsNoProgramToRun) {
     DirectoryLake none(files, children, {folder.path(), "/nonexistent/tapir"});

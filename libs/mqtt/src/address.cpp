@@ -3,7 +3,9 @@
 #include <charconv>
 #include <fstream>
 
+#include <arpa/inet.h>
 #include <fmt/format.h>
+#include <netinet/in.h>
 
 namespace tapir::mqtt {
 namespace {
@@ -11,8 +13,17 @@ namespace {
 constexpr std::uint16_t port_tls = 8883;
 constexpr std::uint16_t port_plain = 1883;
 
-bool is_loopback(std::string_view host) {
-    return host == "localhost" || host == "::1" || host.starts_with("127.");
+// An address, as a name may lead anywhere: 127.broker.example is a name.
+bool is_loopback(const std::string& host) {
+    in_addr v4{};
+    if (::inet_pton(AF_INET, host.c_str(), &v4) == 1) {
+        return ntohl(v4.s_addr) >> 24U == 127;
+    }
+    in6_addr v6{};
+    if (::inet_pton(AF_INET6, host.c_str(), &v6) == 1) {
+        return IN6_IS_ADDR_LOOPBACK(&v6);
+    }
+    return host == "localhost";
 }
 
 Result<void> check_readable(const std::string& path, std::string_view what) {

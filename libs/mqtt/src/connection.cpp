@@ -107,12 +107,18 @@ struct Connection::Callbacks {
     static void subscribed(mosquitto* /*library*/, void* object, int /*message_id*/, int count,
                            const int* granted, const mosquitto_property* /*properties*/) {
         Connection& self = of(object);
+        const auto& topics = self.options_.topics;
+        if (count < 0 || static_cast<std::size_t>(count) != topics.size()) {
+            // An answer to some other question (MQTT 5 §3.9.3: one code for each filter, in order).
+            self.end(Ended::lost, fmt::format("{} answers to {} topics", count, topics.size()));
+            return;
+        }
         const std::span answers(granted, static_cast<std::size_t>(count));
         const auto bad = std::ranges::find_if(answers, [](int qos) { return qos != 1; });
         if (bad != answers.end()) {
             const auto index = static_cast<std::size_t>(bad - answers.begin());
             self.end(Ended::denied,
-                     fmt::format("{}: {}", self.options_.topics.at(index),
+                     fmt::format("{}: {}", topics[index],
                                  *bad == 0 ? "not at QoS 1" : mosquitto_reason_string(*bad)));
             return;
         }
@@ -128,6 +134,11 @@ struct Connection::Callbacks {
         self.sink_.came(message->topic,
                         std::as_bytes(std::span(static_cast<const char*>(message->payload), size)),
                         message->retain);
+        // For each packet that it queues (here the acknowledgement) the library writes an octet
+        // into a socket pair of its own, which only its own loop would empty. Once that is full
+        // errno is EAGAIN; the library takes it for that of the connection, and leaves what TLS has
+        // already deciphered until something else arrives.
+        errno = 0;
     }
 
     static void acknowledged(mosquitto* /*library*/, void* object, int message_id, int reason,
@@ -161,10 +172,7 @@ std::unique_ptr<Connection> Connection::start(const Broker& broker, const Addres
 
 Connection::Connection(Private /*only_start*/, ConnectionOptions options, Sink& sink,
                        const world::Clock& clock)
-    : options_(std::move(options)),
-      sink_(sink),
-      clock_(clock),
-      deadline_(clock.monotonic() + ready_time_max) {}
+    : options_(std::move(options)), sink_(sink), clock_(clock) {}
 
 Connection::~Connection() {
     if (is_open_) {
@@ -235,6 +243,8 @@ void Connection::connect(const Broker& broker, const Address& address) {
                                                           ? std::generic_category().message(errno)
                                                           : mosquitto_strerror(code));
     }
+    // From here: looking up the host, which waits, is not the broker's time.
+    deadline_ = clock_.monotonic() + ready_time_max;
 }
 
 void Connection::end(Ended why, std::string detail) {

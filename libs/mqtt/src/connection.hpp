@@ -1,8 +1,8 @@
 // One connection to a broker over libmosquitto: made, used by one thread, thrown away. It never
 // connects again by itself, so nothing of it can turn up in the next one.
 //
-//     auto connection = TRY(Connection::start(broker, options, sink));
-//     while (connection->wait(waker, 1s), connection->is_open()) {
+//     auto connection = Connection::start(broker, address, options, sink, clock);
+//     while (connection->wait(waker, 1s), connection->is_open()) {    // else: ended(), detail()
 //         connection->read();     // calls `sink`; answers are queued, and not yet written
 //         ...                     // keep what came
 //         connection->write();    // only now do acknowledgements leave
@@ -45,7 +45,9 @@ public:
     Sink(const Sink&) = delete;
     Sink& operator=(const Sink&) = delete;
     virtual ~Sink() = default;
+    // The broker has accepted us; no subscription stands yet unless the session has it.
     virtual void connected(bool /*has_session*/) {}
+    // All topics are granted.
     virtual void subscribed() {}
     virtual void came(std::string_view /*topic*/, ByteView /*payload*/, bool /*is_retained*/) {}
     virtual void acknowledged(int /*message_id*/, int /*reason*/) {}
@@ -112,7 +114,7 @@ private:
     void set_up_tls(const Broker& broker);
     void finish_tcp();
     bool is_readable() const;
-    // After each call into the library: whether the connection has ended by it.
+    // After each call into the library: whether the connection still stands; if not it is ended.
     bool check(int code);
     void end(Ended why, std::string detail);
 

@@ -43,12 +43,12 @@ public:
           address_(std::move(address)),
           settings_(settings),
           clock_(parts.clock),
-          tally_(settings.client_id, parts.log, parts.counters) {
+          tally_(label_of(settings), parts.log, parts.counters) {
         for (std::size_t i = 0; i < published_count; ++i) {
             const auto name = std::string(to_string(static_cast<Published>(i)));
             outcomes_.at(i) = &parts.counters.counter(
                 "tapir_mqtt_published_total", "Messages published, by what became of them.",
-                {{"client", settings.client_id}, {"outcome", name}});
+                {{"client", label_of(settings)}, {"outcome", name}});
         }
     }
     RealPublisher(const RealPublisher&) = delete;

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <atomic>
 #include <thread>
+#include <utility>
 
 #include "connection.hpp"
 #include "tally.hpp"
@@ -28,12 +29,12 @@ public:
           clock_(parts.clock),
           chance_(parts.chance),
           log_(parts.log),
-          tally_(settings.client_id, parts.log, parts.counters),
+          tally_(label_of(settings), parts.log, parts.counters),
           waiter_(parts.clock) {
         const auto received = [&](const char* outcome) -> Counter& {
             return parts.counters.counter("tapir_mqtt_received_total",
                                           "Messages received, by what became of them.",
-                                          {{"client", settings.client_id}, {"outcome", outcome}});
+                                          {{"client", label_of(settings)}, {"outcome", outcome}});
         };
         kept_ = &received("kept");
         not_kept_ = &received("not_kept");
@@ -41,8 +42,8 @@ public:
         oversized_ = &received("oversized");
         sessions_lost_ = &parts.counters.counter(
             "tapir_mqtt_sessions_lost_total",
-            "Connections for which the broker had no session: what came before is lost.",
-            {{"client", settings.client_id}});
+            "Times the broker had no session for us: what came before is lost.",
+            {{"client", label_of(settings)}});
         thread_ = std::thread([this] { run(); });
     }
     RealSubscriber(const RealSubscriber&) = delete;
@@ -60,19 +61,25 @@ public:
 
 private:
     void connected(bool has_session) override {
-        if (has_session) {
-            return;
-        }
-        sessions_lost_->add();
-        log_.warn("mqtt", "the broker has no session of ours: what came meanwhile is lost",
-                  {{"client", settings_.client_id}});
-        if (handlers_.session_lost) {
-            handlers_.session_lost();
-        }
+        // From now on the broker has one, whether or not we get as far as subscribing: it will not
+        // say again that there was none.
+        is_lost_ = is_lost_ || !has_session;
     }
     void subscribed() override {
+        if (std::exchange(is_lost_, false)) {
+            lose_session();
+        }
         tally_.connected();
         is_connected_ = true;
+    }
+    void lose_session() {
+        sessions_lost_->add();
+        if (handlers_.session_lost) {
+            handlers_.session_lost();  // who knows what it means says so
+        } else {
+            log_.warn("mqtt", "the broker has no session of ours: what came meanwhile is lost",
+                      {{"client", label_of(settings_)}});
+        }
     }
     void came(std::string_view topic, ByteView payload, bool is_retained) override {
         if (is_retained) {
@@ -143,7 +150,7 @@ private:
             if (const auto done = handlers_.keep(part); !done) {
                 not_kept_->add(rest.size());
                 log_.error("mqtt", "messages cannot be kept; the broker will send them again",
-                           {{"client", settings_.client_id},
+                           {{"client", label_of(settings_)},
                             {"messages", rest.size()},
                             {"reason", done.error().what()}});
                 return false;
@@ -176,6 +183,7 @@ private:
     // The thread's own.
     std::vector<Message> batch_;
     std::int64_t failures_ = 0;
+    bool is_lost_ = false;  // the session, and nobody was told yet
     bool is_good_ = false;  // this connection brought something that was kept
     std::thread thread_;
 };

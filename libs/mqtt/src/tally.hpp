@@ -8,16 +8,22 @@
 
 namespace tapir::mqtt {
 
+// Of a PublisherSettings or SubscriberSettings.
+template <class Settings>
+const std::string& label_of(const Settings& settings) {
+    return settings.label.empty() ? settings.client_id : settings.label;
+}
+
 class Tally {
 public:
-    Tally(std::string client_id, const Log& log, Counters& counters);
+    Tally(std::string client, const Log& log, Counters& counters);
 
     void connected();
     // Logged unless it was we who ended it.
     void ended(Ended why, std::string_view detail);
 
 private:
-    const std::string client_id_;
+    const std::string client_;
     const Log& log_;
     Counter& connections_;
     Gauge& is_connected_;

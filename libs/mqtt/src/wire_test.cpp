@@ -1,16 +1,23 @@
 // What leaves and what does not, octet by octet, with a broker that does only what it is told.
+#include <fstream>
 #include <future>
+#include <memory>
 #include <thread>
 
 #include <arpa/inet.h>
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <openssl/ssl.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "connection.hpp"
 #include "tapir/mqtt/mqtt.hpp"
+#include "tapir/net/testing.hpp"
+#include "testing_tools.hpp"
 
 namespace tapir::mqtt {
 namespace {
@@ -32,7 +39,9 @@ struct Packet {
 
 class ScriptedBroker {
 public:
-    ScriptedBroker() : listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    // With TLS if there is a context; it must outlive the broker.
+    explicit ScriptedBroker(SSL_CTX* tls = nullptr)
+        : tls_(tls), listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
         sockaddr_in at{};
         at.sin_family = AF_INET;
         at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -54,12 +63,18 @@ public:
     std::string url(std::string_view scheme = "mqtt") const {
         return std::string(scheme) + "://127.0.0.1:" + std::to_string(port_);
     }
+    std::uint16_t port() const { return port_; }
     // False: nobody came.
     bool accept() {
         hang_up();
         connection_ = ::accept(listener_, nullptr, nullptr);
         const timeval patience{20, 0};
         ::setsockopt(connection_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+        if (connection_ >= 0 && tls_ != nullptr) {
+            session_.reset(SSL_new(tls_));
+            SSL_set_fd(session_.get(), connection_);
+            return SSL_accept(session_.get()) == 1;
+        }
         return connection_ >= 0;
     }
     // Whether somebody is about to be accepted; gives others a moment.
@@ -77,6 +92,7 @@ public:
         return one >= 0;
     }
     void hang_up() {
+        session_ = nullptr;
         if (connection_ >= 0) {
             ::close(connection_);
             connection_ = -1;
@@ -106,13 +122,22 @@ public:
         std::byte octet{};
         return ::recv(connection_, &octet, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
     }
-    void send(int type, const std::vector<int>& body) {
+    void send(int type, const std::vector<int>& body) { send_octets(packet(type, body)); }
+    // At once, and with TLS in one record.
+    void send_octets(const Bytes& out) {
+        const auto size = static_cast<int>(out.size());
+        if (session_) {
+            EXPECT_EQ(SSL_write(session_.get(), out.data(), size), size);
+        } else {
+            EXPECT_EQ(::send(connection_, out.data(), out.size(), MSG_NOSIGNAL), size);
+        }
+    }
+    static Bytes packet(int type, const std::vector<int>& body) {
         Bytes out{std::byte(type), std::byte(body.size())};
         for (const int octet : body) {
             out.push_back(std::byte(octet));
         }
-        EXPECT_EQ(::send(connection_, out.data(), out.size(), MSG_NOSIGNAL),
-                  static_cast<ssize_t>(out.size()));
+        return out;
     }
 
     // The connection up to the client's subscription, if it has one.
@@ -123,24 +148,44 @@ public:
         send(0x20, {has_session ? 1 : 0, 0, 0});
         return out;
     }
-    void welcome_subscriber(int granted = 1) {
-        welcome();
-        const Packet packet = read();
-        ASSERT_EQ(packet.type, subscribe_packet);
-        send(0x90, {int(packet.body[0]), int(packet.body[1]), 0, granted});
+    void welcome_subscriber(int granted = 1, bool has_session = true) {
+        welcome(has_session);
+        answer_subscription({granted});
     }
-    void publish(int id) { send(publish_packet, {0, 1, 'a', 0, id, 0, 'x'}); }
+    void answer_subscription(const std::vector<int>& granted) {
+        const Packet question = read();
+        ASSERT_EQ(question.type, subscribe_packet);
+        std::vector<int> answer{int(question.body[0]), int(question.body[1]), 0};
+        answer.insert(answer.end(), granted.begin(), granted.end());
+        send(0x90, answer);
+    }
+    static Bytes message(int id) { return packet(publish_packet, {0, 1, 'a', 0, id, 0, 'x'}); }
+    void publish(int id) { send_octets(message(id)); }
 
 private:
     Bytes read_octets(std::size_t count) {
         Bytes out(count);
-        if (count > 0 &&
-            ::recv(connection_, out.data(), count, MSG_WAITALL) != static_cast<ssize_t>(count)) {
-            out.clear();
+        for (std::size_t have = 0; have < count;) {
+            const auto more = receive(std::span(out).subspan(have));
+            if (more <= 0) {
+                out.clear();
+                break;
+            }
+            have += static_cast<std::size_t>(more);
         }
         return out;
     }
+    ssize_t receive(std::span<std::byte> out) {
+        return session_ ? SSL_read(session_.get(), out.data(), static_cast<int>(out.size()))
+                        : ::recv(connection_, out.data(), out.size(), 0);
+    }
 
+    struct Freer {
+        void operator()(SSL* session) const { SSL_free(session); }
+    };
+
+    SSL_CTX* tls_;
+    std::unique_ptr<SSL, Freer> session_;
     int listener_;
     int connection_ = -1;
     std::uint16_t port_ = 0;
@@ -152,7 +197,8 @@ protected:
         std::function<Result<void>(std::span<const Message>)> keep) {
         return open_subscriber({.url = broker_.url()},
                                {.client_id = "core", .topics = {"a"}, .session_expiry = 3600s},
-                               parts_, {.keep = std::move(keep), .session_lost = {}})
+                               parts_,
+                               {.keep = std::move(keep), .session_lost = [this] { ++lost_; }})
             .take();
     }
     std::unique_ptr<Publisher> publisher(Duration time_max = 20s) {
@@ -163,6 +209,7 @@ protected:
     std::int64_t value(const std::string& name) const { return counters_.value(name); }
 
     ScriptedBroker broker_;
+    std::atomic<int> lost_{0};  // sessions
     world::SystemClock clock_;
     world::SeededChance chance_{1};
     Log log_ = Log::to_nowhere();
@@ -252,6 +299,62 @@ TEST_F(Wire, ComesBackAfterASubscriptionThatIsDenied) {
     EXPECT_EQ(value("tapir_mqtt_disconnects_total{client=\"core\",reason=\"denied\"}"), 1);
 }
 
+// The broker made a session when it accepted us, and says so from then on, though nothing is
+// subscribed in it and nothing was kept for us.
+TEST_F(Wire, TellsOfALostSessionOnceASubscriptionStands) {
+    const auto inbox = subscriber([](auto) { return Result<void>{}; });
+    broker_.welcome_subscriber(0x87, false);
+    EXPECT_EQ(broker_.read().type, -1);
+    broker_.welcome(true);
+    EXPECT_EQ(broker_.read().type, subscribe_packet);
+    broker_.hang_up();  // and no answer
+    EXPECT_EQ(lost_, 0);
+    broker_.welcome_subscriber(1, true);
+    EXPECT_TRUE(eventually([&] { return lost_ == 1; }));
+    EXPECT_TRUE(eventually([&] { return inbox->is_connected(); }));
+    broker_.hang_up();
+    broker_.welcome_subscriber(1, true);
+    broker_.publish(1);
+    EXPECT_EQ(broker_.read().type, puback_packet);
+    EXPECT_EQ(lost_, 1);
+    EXPECT_EQ(value("tapir_mqtt_sessions_lost_total{client=\"core\"}"), 1);
+}
+
+TEST_F(Wire, LogsALostSessionOnlyIfNobodyElseIsTold) {
+    for (const bool is_told : {false, true}) {
+        std::string logged;
+        const Log log = Log::to_string(logged);
+        int told = 0;
+        const auto inbox =
+            open_subscriber({.url = broker_.url()}, {.client_id = "core", .topics = {"a"}},
+                            {clock_, chance_, log, counters_},
+                            {.keep = [](auto) { return Result<void>{}; },
+                             .session_lost = is_told ? std::function<void()>([&] { ++told; })
+                                                     : std::function<void()>()})
+                .take();
+        broker_.welcome_subscriber(1, false);
+        EXPECT_TRUE(eventually([&] { return inbox->is_connected(); }));
+        inbox->stop();
+        EXPECT_EQ(told, is_told ? 1 : 0);
+        EXPECT_EQ(logged.find("no session of ours") != std::string::npos, !is_told) << logged;
+    }
+    EXPECT_EQ(value("tapir_mqtt_sessions_lost_total{client=\"core\"}"), 2);
+}
+
+TEST_F(Wire, EndsAConnectionWhoseSubscriptionIsAnsweredInPartOrTwice) {
+    const auto inbox = subscriber([](auto) { return Result<void>{}; });
+    for (const auto& granted : std::vector<std::vector<int>>{{}, {1, 1}, {1, 0x87}}) {
+        broker_.welcome();
+        broker_.answer_subscription(granted);
+        EXPECT_EQ(broker_.read().type, -1);
+        EXPECT_FALSE(inbox->is_connected());
+    }
+    broker_.welcome_subscriber();
+    EXPECT_TRUE(eventually([&] { return inbox->is_connected(); }));
+    EXPECT_EQ(value("tapir_mqtt_disconnects_total{client=\"core\",reason=\"lost\"}"), 3);
+    EXPECT_EQ(value("tapir_mqtt_connections_total{client=\"core\"}"), 1);
+}
+
 TEST_F(Wire, ComesBackAfterABrokerThatRefuses) {
     const auto inbox = subscriber([](auto) { return Result<void>{}; });
     ASSERT_TRUE(broker_.accept());
@@ -275,9 +378,7 @@ TEST_F(Wire, WaitsLongerAfterEachFailure) {
     const auto fail_once = [&](int times) {
         ASSERT_TRUE(broker_.accept());
         broker_.hang_up();
-        while (ended() < times) {
-            std::this_thread::yield();
-        }
+        ASSERT_TRUE(eventually([&] { return ended() >= times; }));
     };
     // The clock may be moved before the client begins to wait, so that it takes longer; never less.
     const auto until_next = [&] {
@@ -311,10 +412,21 @@ TEST_F(Wire, StopsAtOnceWhateverItWaitsFor) {
         open_subscriber({.url = "mqtt://127.0.0.1:1"}, {.client_id = "core", .topics = {"a"}},
                         parts_, {.keep = [](auto) { return Result<void>{}; }, .session_lost = {}})
             .take();
-    while (value("tapir_mqtt_disconnects_total{client=\"core\",reason=\"unreachable\"}") < 2) {
-        std::this_thread::yield();
-    }
+    EXPECT_TRUE(eventually([&] {
+        return value("tapir_mqtt_disconnects_total{client=\"core\",reason=\"unreachable\"}") >= 2;
+    }));
     inbox->stop();
+}
+
+// How many wait for an answer of this port on 127.0.0.1 (SYN_SENT, proc(5)).
+std::size_t unanswered(std::uint16_t port) {
+    std::ifstream in("/proc/net/tcp");
+    const std::string wanted = fmt::format(" 0100007F:{:04X} 02 ", port);
+    std::size_t count = 0;
+    for (std::string line; std::getline(in, line);) {
+        count += line.find(wanted) != std::string::npos ? 1 : 0;
+    }
+    return count;
 }
 
 TEST_F(Wire, StopsAtOnceWhileTheHostDoesNotAnswer) {
@@ -335,6 +447,7 @@ TEST_F(Wire, StopsAtOnceWhileTheHostDoesNotAnswer) {
     pollfd last{filling.back(), POLLOUT, 0};
     ASSERT_EQ(::poll(&last, 1, 0), 0) << "the queue is not full";
     const std::string url = "mqtt://127.0.0.1:" + std::to_string(ntohs(at.sin_port));
+    const auto fillers = unanswered(ntohs(at.sin_port));
     const auto began = clock_.monotonic();
     {
         const auto inbox =
@@ -343,6 +456,7 @@ TEST_F(Wire, StopsAtOnceWhileTheHostDoesNotAnswer) {
                 .take();
         const auto outbox = open_publisher({.url = url}, {.client_id = "edge-1"}, parts_).take();
         auto outcome = std::async(std::launch::async, [&] { return outbox->publish(one); });
+        EXPECT_TRUE(eventually([&] { return unanswered(ntohs(at.sin_port)) == fillers + 2; }));
         outbox->cancel();
         EXPECT_THAT(outcome.get(), ElementsAre(Published::unavailable));
         inbox->stop();
@@ -435,6 +549,91 @@ TEST_F(Wire, IsNotHeldUpByAConnectionThatIsResetInTheHandshake) {
     EXPECT_THAT(outcome.get(), ElementsAre(Published::unavailable));
 }
 
+// A clock that notes at each look whether the broker has been called by then.
+class LookingClock final : public world::Clock {
+public:
+    explicit LookingClock(const ScriptedBroker& broker) : broker_(broker) {}
+    UtcTime now() const override { return {}; }
+    Duration monotonic() const override {
+        called_.push_back(broker_.is_called());
+        return {};
+    }
+    const std::vector<bool>& called() const { return called_; }
+
+private:
+    const ScriptedBroker& broker_;
+    mutable std::vector<bool> called_;
+};
+
+// Looking up a host may take long; that is not the broker's time.
+TEST_F(Wire, GivesTheBrokerItsTimeFromWhenItIsCalled) {
+    const LookingClock clock(broker_);
+    Sink sink;
+    const auto connection = Connection::start(
+        {.url = broker_.url()}, {.host = "127.0.0.1", .port = broker_.port(), .is_tls = false},
+        {.client_id = "core"}, sink, clock);
+    EXPECT_THAT(clock.called(), ElementsAre(true));
+}
+
+struct FreeContext {
+    void operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
+};
+
+// A broker with a good certificate, which asks nobody for theirs.
+class WireTls : public testing::Test {
+protected:
+    WireTls() : context_(SSL_CTX_new(TLS_server_method())) {
+        authority_.write(folder_.file("ca.pem"));
+        authority_.issue("127.0.0.1", net::TestAuthority::Use::server)
+            .write(folder_.file("server.pem"), folder_.file("server.key"));
+        EXPECT_EQ(SSL_CTX_use_certificate_file(context_.get(), folder_.file("server.pem").c_str(),
+                                               SSL_FILETYPE_PEM),
+                  1);
+        EXPECT_EQ(SSL_CTX_use_PrivateKey_file(context_.get(), folder_.file("server.key").c_str(),
+                                              SSL_FILETYPE_PEM),
+                  1);
+        broker_ = std::make_unique<ScriptedBroker>(context_.get());
+    }
+
+    Folder folder_;
+    net::TestAuthority authority_ = net::TestAuthority::create("Test CA");
+    std::unique_ptr<SSL_CTX, FreeContext> context_;
+    std::unique_ptr<ScriptedBroker> broker_;
+    world::SystemClock clock_;
+    world::SeededChance chance_{1};
+    Log log_ = Log::to_nowhere();
+    Counters counters_;
+    Parts parts_{clock_, chance_, log_, counters_};
+};
+
+// So many that the library's socket pair for "something is queued", which nobody empties, is full.
+constexpr int messages_before = 300;
+
+TEST_F(WireTls, TakesAtOnceAllThatCameInOneRecordHoweverMuchCameBefore) {
+    const auto inbox =
+        open_subscriber({.url = broker_->url("mqtts"), .ca_file = folder_.file("ca.pem")},
+                        {.client_id = "core", .topics = {"a"}}, parts_,
+                        {.keep = [](auto) { return Result<void>{}; }, .session_lost = {}})
+            .take();
+    broker_->welcome_subscriber();
+    for (int i = 0; i < messages_before; ++i) {
+        broker_->publish(1 + i % 200);
+        ASSERT_EQ(broker_->read().type, puback_packet) << i;
+    }
+    const auto began = clock_.monotonic();
+    Bytes record;
+    for (int id = 1; id <= 20; ++id) {
+        append(record, ScriptedBroker::message(id));
+    }
+    broker_->send_octets(record);
+    for (int id = 1; id <= 20; ++id) {
+        const Packet packet = broker_->read();
+        ASSERT_EQ(packet.type, puback_packet);
+        EXPECT_THAT(packet.body, ElementsAre(std::byte{0}, std::byte(id)));
+    }
+    EXPECT_LT(clock_.monotonic() - began, 5s) << "one by one, as the loop happened to look";
+}
+
 TEST(Settings, AreCheckedAtTheStart) {
     world::SystemClock clock;
     world::SeededChance chance(1);
@@ -451,7 +650,15 @@ TEST(Settings, AreCheckedAtTheStart) {
                             "mqtt://[::1", "mqtt://localhost:1883/a", "mqtts://u@h:1"}) {
         EXPECT_THAT(error({.url = bad}), testing::HasSubstr("expected mqtts://HOST:PORT")) << bad;
     }
-    EXPECT_THAT(error({.url = "mqtt://192.0.2.1:1883"}), testing::HasSubstr("loopback only"));
+    for (const char* here : {"127.0.0.1", "127.1.2.3", "localhost", "[::1]", "[0:0:0:0:0:0:0:1]"}) {
+        EXPECT_EQ(error({.url = fmt::format("mqtt://{}:1883", here)}), "") << here;
+    }
+    for (const char* elsewhere :
+         {"192.0.2.1", "127.broker.example", "127.0.0.1.example", "localhost.example", "[::2]"}) {
+        EXPECT_THAT(error({.url = fmt::format("mqtt://{}:1883", elsewhere)}),
+                    testing::HasSubstr("loopback only"))
+            << elsewhere;
+    }
     EXPECT_THAT(error({.url = "mqtts://192.0.2.1:8883"}), testing::HasSubstr("authority"));
     EXPECT_THAT(error({.url = "mqtts://192.0.2.1:8883", .ca_file = "/nowhere"}),
                 testing::HasSubstr("/nowhere"));

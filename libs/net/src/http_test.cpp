@@ -481,11 +481,13 @@ TEST_F(Https, ClientRefusesServersThatItDoesNotBelieve) {
     const auto got = client("ca.pem")->send({.url = url("/reflect")});
     ASSERT_TRUE(got) << got.error().what();
     EXPECT_TRUE(as_text(got->body).starts_with("GET /reflect client=\n"));
-    // The right authority, the wrong name.
-    ca_.issue("core.example", TestAuthority::Use::client)
+    // The right authority and purpose, the wrong name.
+    ca_.issue("core.example", TestAuthority::Use::other_server)
         .write(folder_.file("server.pem"), folder_.file("server.key"));
     ASSERT_TRUE(server_->reload_certificates());
-    EXPECT_EQ(client("ca.pem")->send({.url = url("/reflect")}).error().code(), Code::denied);
+    const auto misled = client("ca.pem")->send({.url = url("/reflect")});
+    ASSERT_FALSE(misled) << "believed a certificate of another name";
+    EXPECT_EQ(misled.error().code(), Code::denied) << misled.error().what();
 }
 
 TEST_F(Https, ReloadsCertificatesAndKeepsTheOldOnesOnAnError) {

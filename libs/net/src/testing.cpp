@@ -133,12 +133,12 @@ TestCertificate TestAuthority::issue(std::string_view common_name, Use use) cons
     add_extension(out, issuer, NID_basic_constraints, "critical,CA:FALSE");
     add_extension(out, issuer, NID_key_usage, "critical,digitalSignature");
     add_extension(out, issuer, NID_authority_key_identifier, "keyid");
-    add_extension(out, issuer, NID_ext_key_usage, use == Use::server ? "serverAuth" : "clientAuth");
-    if (use == Use::server) {
+    add_extension(out, issuer, NID_ext_key_usage, use == Use::client ? "clientAuth" : "serverAuth");
+    if (use != Use::client) {
         const bool is_address = PeerAddress::parse(common_name).has_value();
         add_extension(out, issuer, NID_subject_alt_name,
-                      fmt::format("{}:{},DNS:localhost,IP:127.0.0.1,IP:::1",
-                                  is_address ? "IP" : "DNS", common_name));
+                      fmt::format("{}:{}{}", is_address ? "IP" : "DNS", common_name,
+                                  use == Use::server ? ",DNS:localhost,IP:127.0.0.1,IP:::1" : ""));
     }
     TAPIR_ASSERT(X509_sign(out, impl_->key.get(), EVP_sha256()) > 0);
     return {to_pem(out), to_pem(key.get())};

@@ -19,8 +19,6 @@ constexpr Duration nothing_to_do = 60s;
 
 BrokerFeed::BrokerFeed(Parts parts)
     : parts_(std::move(parts)),
-      sessions_lost_(parts_.counters.counter("tapir_policy_mqtt_sessions_lost_total",
-                                             "Times the broker did not remember us.")),
       gap_(parts_.counters.gauge("tapir_policy_feed_gap",
                                  "Whether observations may be missing until a snapshot is read.")),
       pause_(pause_min),
@@ -40,9 +38,9 @@ Result<void> BrokerFeed::keep(std::span<const mqtt::Message> messages) {
         const UtcTime now = parts_.clock.now();
         for (const mqtt::Message& message : messages) {
             // What is refused will never be good: counted and logged there, and done with.
-            static_cast<void>(parts_.engine.take(as_text(message.payload), "", now));
-            if (is_fetching_ && newer_.size() <= newer_messages_max) {
-                newer_.emplace_back(as_text(message.payload));
+            const std::string_view jws = as_text(message.payload);
+            if (parts_.engine.take(jws, "", now) && is_fetching_) {
+                set_aside(jws);
             }
         }
         parts_.engine.expire(now);
@@ -55,8 +53,18 @@ Result<void> BrokerFeed::keep(std::span<const mqtt::Message> messages) {
     return {};
 }
 
+void BrokerFeed::set_aside(std::string_view jws) {
+    newer_size_ += jws.size();
+    is_too_much_ =
+        is_too_much_ || newer_.size() == newer_messages_max || newer_size_ > newer_size_max;
+    if (is_too_much_) {
+        newer_ = {};
+    } else {
+        newer_.emplace_back(jws);
+    }
+}
+
 void BrokerFeed::lose_session() {
-    sessions_lost_.add();
     if (parts_.core == nullptr) {
         parts_.log.warn(part,
                         "the broker does not remember us: what was observed meanwhile is missing "
@@ -80,7 +88,8 @@ Result<void> BrokerFeed::close_gap() {
         // A session that is lost from here on is another gap.
         is_open_ = false;
         is_fetching_ = true;
-        newer_.clear();
+        newer_size_ = 0;
+        is_too_much_ = false;
     }
     auto snapshot = fetch_snapshot(*parts_.core, parts_.core_url, cancel_);
     Result<bool> changed = false;
@@ -88,7 +97,7 @@ Result<void> BrokerFeed::close_gap() {
         const std::lock_guard lock(parts_.engine_mutex);
         is_fetching_ = false;
         const auto newer = std::exchange(newer_, {});
-        if (snapshot && newer.size() > newer_messages_max) {
+        if (snapshot && is_too_much_) {
             snapshot = fail(Code::exhausted, "too much was observed while it was read");
         }
         if (!snapshot) {
@@ -96,10 +105,7 @@ Result<void> BrokerFeed::close_gap() {
             return fail(std::move(snapshot).error());
         }
         const UtcTime now = parts_.clock.now();
-        parts_.engine.take_all(snapshot->messages, snapshot->last_id, now);
-        for (const std::string& jws : newer) {
-            static_cast<void>(parts_.engine.take(jws, "", now));
-        }
+        parts_.engine.take_all(snapshot->messages, snapshot->last_id, now, newer);
         parts_.engine.expire(now);
         // If the store refuses, the engine has it all the same, and stores it when it can.
         changed = parts_.engine.commit_synced(now);

@@ -29,7 +29,9 @@
 
 namespace tapir::policy {
 
-inline constexpr std::size_t newer_messages_max = 10'000;  // taken while a snapshot is on its way
+// Taken while a snapshot is on its way; if it is more, the snapshot is asked for again.
+inline constexpr std::size_t newer_messages_max = 10'000;
+inline constexpr std::size_t newer_size_max = 8U << 20U;  // octets of them together
 
 class BrokerFeed {
 public:
@@ -62,18 +64,20 @@ public:
 
 private:
     Result<void> keep(std::span<const mqtt::Message> messages);
+    void set_aside(std::string_view jws);
     void lose_session();
     Result<void> close_gap();
 
     const Parts parts_;
-    Counter& sessions_lost_;
     Gauge& gap_;
     net::Cancel cancel_;
     Duration pause_;  // of follow() alone
     // Guarded by parts_.engine_mutex.
     bool is_open_;                    // the gap
     bool is_fetching_ = false;        // a snapshot is on its way
-    std::vector<std::string> newer_;  // taken since it was asked for
+    std::vector<std::string> newer_;  // taken, and accepted, since it was asked for
+    std::size_t newer_size_ = 0;      // octets of these
+    bool is_too_much_ = false;        // they were more than that; none is left
 };
 
 }  // namespace tapir::policy

@@ -122,7 +122,7 @@ Result<void> read_broker(const text::Settings& settings, world::Files& files, Co
     }
     config.transport = Transport::mqtt;
     config.broker = TRY(mqtt::read_broker(settings, files));
-    for (const std::string_view key : {"mqtt.url", "mqtt.client_id", "mqtt.topic"}) {
+    for (const std::string_view key : {"mqtt.url", "mqtt.topic"}) {
         if (settings.string(key).empty()) {
             return settings.refuse(key, "a value, as feed.transport is mqtt", "nothing");
         }
@@ -162,6 +162,25 @@ Result<void> read_feed(const text::Settings& settings, world::Files& files, Conf
         config.trusted_keys = *std::move(keys);
     }
     return {};
+}
+
+text::SettingTable broker_rows() {
+    using namespace std::chrono_literals;
+    using text::Setting;
+    text::SettingTable rows = mqtt::broker_settings();
+    rows.insert(rows.end(),
+                {
+                    Setting::string(
+                        "mqtt.client_id", "",
+                        "Our name at the broker, no other's: what we miss is kept under it, and "
+                        "who knows it can take that away. Empty: one by chance, kept in "
+                        "state.dir."),
+                    Setting::string("mqtt.topic", "observations/down/tapir-pop",
+                                    "The topic of observations."),
+                    Setting::duration("mqtt.session_expiry", 24h, 1min, 24h * 30,
+                                      "How long the broker keeps what comes while we are away."),
+                });
+    return rows;
 }
 
 }  // namespace
@@ -223,17 +242,7 @@ text::SettingTable setting_table() {
         Setting::choice("log.level", "info", {"debug", "info", "warn", "error"},
                         "The least important lines that are logged."),
     };
-    text::SettingTable broker = mqtt::broker_settings();
-    broker.insert(
-        broker.end(),
-        {
-            Setting::string("mqtt.client_id", "",
-                            "Our name at the broker, no other's: what we miss is kept under it."),
-            Setting::string("mqtt.topic", "observations/down/tapir-pop",
-                            "The topic of observations."),
-            Setting::duration("mqtt.session_expiry", 24h, 1min, 24h * 30,
-                              "How long the broker keeps what comes while we are away."),
-        });
+    const text::SettingTable broker = broker_rows();
     table.insert(table.end(), broker.begin(), broker.end());
     return table;
 }

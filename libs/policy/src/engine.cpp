@@ -268,7 +268,7 @@ bool Engine::take(std::string_view jws, std::string_view feed_id, UtcTime now) {
 }
 
 void Engine::take_all(const std::vector<std::string>& messages, std::string_view feed_id,
-                      UtcTime now) {
+                      UtcTime now, std::span<const std::string> newer) {
     bool complete = true;
     std::set<rpz::DoubtKey> seen;
     for (const std::string& jws : messages) {
@@ -278,19 +278,29 @@ void Engine::take_all(const std::vector<std::string>& messages, std::string_view
             impl_->apply(*accepted, now, &seen);
         }
     }
+    for (const std::string& jws : newer) {
+        if (const auto accepted = impl_->accept(jws, now)) {
+            impl_->apply(*accepted, now, &seen);
+        }
+    }
     impl_->feed_id.assign(feed_id);
     impl_->feed_id_changed = true;
     if (!complete) {
         return;
     }
-    std::vector<rpz::DoubtKey> gone;
+    std::vector<std::pair<rpz::DoubtKey, rpz::Doubt>> gone;
     for (const auto& [key, doubt] : impl_->book.doubts()) {
         if (!doubt.removed && !seen.contains(key)) {
-            gone.push_back(key);
+            gone.emplace_back(key, doubt);
         }
     }
-    for (const rpz::DoubtKey& key : gone) {
-        impl_->book.forget(key);
+    for (auto& [key, doubt] : gone) {
+        // When it was withdrawn nobody has told us: just after the last word on it that we have. As
+        // with each removal, it is remembered for as long as that word could still be accepted.
+        doubt.removed = true;
+        doubt.stamp = doubt.stamp + Duration(1);
+        doubt.expires = doubt.stamp + impl_->settings.feed.age_max;
+        impl_->book.observe(key, doubt, now);
         impl_->entries("withdrawn").add();
         impl_->touched.insert(key.trigger);
         impl_->doubts_changed.insert(key);

@@ -67,7 +67,10 @@ public:
 // A core that cannot be reached.
 class NoCore final : public net::HttpClient {
 public:
+    std::atomic<int> asked{0};
+
     Result<net::HttpResponse> send(const net::HttpCall&, const net::Cancel*) override {
+        ++asked;
         return fail(Code::unavailable, "connection refused");
     }
     Result<void> subscribe(const net::HttpCall&, const net::Cancel&,
@@ -185,18 +188,21 @@ TEST_F(ServiceTest, OverMqttACoreIsAskedForSnapshotsOnly) {
     ASSERT_TRUE(start(std::string(over_mqtt) + "core.url = \"http://127.0.0.1:1\"\n").has_value());
     EXPECT_EQ(counters.value("tapir_policy_feed_gap"), 1);
     EXPECT_TRUE(ask("127.0.0.1").has_value());
+    // Who followed the stream too would have been interrupted by then: the third comes after a
+    // pause.
+    EXPECT_TRUE(soon([&] { return no_core.asked >= 3; }));
     EXPECT_EQ(counters.value("tapir_policy_feed_interruptions_total"), 0);
 }
 
-TEST_F(ServiceTest, ABrokerNeedsAUrlANameAndTrustedKeys) {
+TEST_F(ServiceTest, ABrokerNeedsAUrlATopicAndTrustedKeys) {
     write("keys.jwks", R"({"keys":[]})");
     for (const auto& [toml, expected] : std::map<std::string, std::string>{
              {"", "policy.toml: mqtt.url: expected a value"},
-             {"mqtt.url = \"mqtts://b\"\n", "policy.toml: mqtt.client_id: expected a value"},
+             {"mqtt = { url = \"mqtts://b\", topic = \"\" }\n",
+              "policy.toml:2: mqtt.topic: expected a value"},
              {"mqtt = { url = \"mqtts://b\", ca = \"nowhere\" }\n",
               "policy.toml:2: mqtt.ca: expected a readable file"},
-             {"mqtt = { url = \"mqtts://b\", client_id = \"p\" }\n",
-              "policy.toml: core.trusted_keys: expected"}}) {
+             {"mqtt = { url = \"mqtts://b\" }\n", "policy.toml: core.trusted_keys: expected"}}) {
         const auto settings = text::Settings::parse("feed.transport = \"mqtt\"\n" + toml,
                                                     "policy.toml", setting_table());
         ASSERT_TRUE(settings.has_value());

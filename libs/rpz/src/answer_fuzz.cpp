@@ -1,9 +1,12 @@
 // Requests of any kind: no crash, answers within their sizes, every answer readable by the reader
-// of libs/dns too, and every signature good for whoever checks it the long way. The mutator changes
-// records, and signs what it made with the test key.
+// of libs/dns too, and every signature good for whoever checks it the long way: those of the
+// answers and, before one is believed, that of the request. The mutator changes records, and signs
+// what it made with the test key.
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <cstdlib>
+#include <optional>
 #include <span>
 
 #include "query.hpp"
@@ -58,6 +61,9 @@ Bytes sign_anew(Bytes message, Dice& dice) {
     if (message.size() >= rpz::header_size) {
         const Duration off = std::chrono::seconds(dice.one_in(4) ? dice.below(1'000) : 0);
         rpz::sign_request(message, fixture().keys[0], now - off);
+        if (dice.one_in(8)) {  // forged
+            message[message.size() - 1 - dice.below(64)] ^= std::byte{1};
+        }
     }
     return message;
 }
@@ -67,39 +73,66 @@ Bytes change(ByteView input, Dice& dice) {
     return dice.one_in(2) ? sign_anew(std::move(message), dice) : message;
 }
 
-// RFC 8945 §5.3.1 and §4.3.3, written down again: what the signature of each message is over.
+// What a TSIG record says, in the pieces that are signed.
+struct Pieces {
+    rpz::RawRecord record;
+    Bytes algorithm;
+    ByteView time_and_fudge;
+    Bytes mac;
+    std::uint16_t original_id = 0;
+    ByteView error_and_other;
+};
+
+std::optional<Pieces> pieces_of(ByteView message) {
+    const auto last = rpz::find_last_record(message);
+    if (!last || last->type != type_tsig) {
+        return std::nullopt;
+    }
+    Pieces pieces;
+    ByteReader in(last->rdata);
+    pieces.algorithm = rpz::read_plain_name(in);
+    pieces.time_and_fudge = in.bytes(8);
+    pieces.mac = to_bytes(in.bytes(in.u16()));
+    pieces.original_id = in.u16();
+    pieces.error_and_other = in.rest();
+    pieces.record = *last;
+    return in.failed() ? std::nullopt : std::optional(std::move(pieces));
+}
+
+// RFC 8945 §4.3.3, written down again: the MAC that the test key gives the message. `before` is
+// what the MAC goes on from; of a later message of an answer (§5.3.1) only the times are signed.
+Bytes mac_by_hand(ByteView message, const Pieces& pieces, ByteView before, bool is_first) {
+    Bytes body = to_bytes(message.first(pieces.record.start));
+    rpz::set_u16(body, 0, pieces.original_id);
+    rpz::set_u16(body, 10, static_cast<std::uint16_t>(rpz::get_u16(message, 10) - 1));
+    Bytes input;
+    if (!before.empty()) {
+        append_u16(input, static_cast<std::uint16_t>(before.size()));
+        append(input, before);
+    }
+    append(input, body);
+    if (is_first) {
+        append(input, pieces.record.owner);
+        append_u16(input, 255);
+        append_u32(input, 0);
+        append(input, pieces.algorithm);
+        append(input, pieces.time_and_fudge);
+        append(input, pieces.error_and_other);
+    } else {
+        append(input, pieces.time_and_fudge);
+    }
+    return to_bytes(crypto::hmac_sha256(fixture().keys[0].secret(), input));
+}
+
+// The signatures of the messages of an answer, each of which goes on from the one before.
 class SlowChain {
 public:
     explicit SlowChain(Bytes request_mac) : mac_(std::move(request_mac)) {}
 
     void check(ByteView message) {
-        const auto last = rpz::find_last_record(message);
-        TAPIR_ASSERT(last && last->type == type_tsig);
-        ByteReader in(last->rdata);
-        const Bytes algorithm = rpz::read_plain_name(in);
-        const ByteView time_and_fudge = in.bytes(8);
-        const Bytes mac = to_bytes(in.bytes(in.u16()));
-        in.u16();  // the original id
-        const ByteView error_and_other = in.rest();
-        Bytes input;
-        append_u16(input, static_cast<std::uint16_t>(mac_.size()));
-        append(input, mac_);
-        append(input, message.first(last->start));
-        const std::size_t start = 2 + mac_.size();
-        rpz::set_u16(input, start + 10, static_cast<std::uint16_t>(rpz::get_u16(message, 10) - 1));
-        if (is_first_) {
-            append(input, last->owner);
-            append_u16(input, 255);
-            append_u32(input, 0);
-            append(input, algorithm);
-            append(input, time_and_fudge);
-            append(input, error_and_other);
-        } else {
-            append(input, time_and_fudge);
-        }
-        const auto expected = crypto::hmac_sha256(fixture().keys[0].secret(), input);
-        TAPIR_ASSERT(std::ranges::equal(expected, mac));
-        mac_ = mac;
+        const auto pieces = pieces_of(message);
+        TAPIR_ASSERT(pieces && pieces->mac == mac_by_hand(message, *pieces, mac_, is_first_));
+        mac_ = pieces->mac;
         is_first_ = false;
     }
 
@@ -107,6 +140,26 @@ private:
     Bytes mac_;
     bool is_first_ = true;
 };
+
+// A request is believed exactly if the test key signed it, under its own name and algorithm, at
+// about this time.
+void check_request(ByteView query, const rpz::TsigCheck& check) {
+    using namespace std::string_view_literals;
+    const auto pieces = pieces_of(query);
+    const bool is_good = pieces && pieces->mac == mac_by_hand(query, *pieces, {}, true) &&
+                         as_text(pieces->record.owner) == "\x07rpz-key\0"sv &&
+                         as_text(pieces->algorithm) == "\x0bhmac-sha256\0"sv;
+    if (check.state == rpz::TsigState::good) {
+        TAPIR_ASSERT(is_good && check.mac == pieces->mac);
+        ByteReader in(pieces->time_and_fudge);
+        const std::int64_t time = (std::int64_t{in.u16()} << 32U) | in.u32();
+        TAPIR_ASSERT(std::abs(time - now.seconds()) <= in.u16());
+    }
+    const bool is_called_bad = check.state == rpz::TsigState::bad_signature ||
+                               check.state == rpz::TsigState::bad_key ||
+                               check.state == rpz::TsigState::absent;
+    TAPIR_ASSERT(!(is_good && is_called_bad));
+}
 
 void check_readable(ByteView message, ByteView query) {
     TAPIR_ASSERT(rpz::find_last_record(message).has_value());
@@ -128,6 +181,7 @@ void check_answer(ByteView query, rpz::Peer peer) {
     const Fixture& f = fixture();
     auto answer = rpz::answer(f.apex, f.snapshot, f.keys, query, peer, now);
     const rpz::TsigCheck request = rpz::verify_tsig(query, f.keys, now);
+    check_request(query, request);
     SlowChain chain(request.mac);
     // What is refused for its header alone is refused before anybody looks for a signature.
     using enum rpz::QueryOutcome;

@@ -152,12 +152,6 @@ void Book::restore(const DoubtKey& key, const Doubt& doubt) {
     put(key, doubt);
 }
 
-void Book::forget(const DoubtKey& key) {
-    if (const auto entry = doubts_.find(key); entry != doubts_.end()) {
-        erase(entry);
-    }
-}
-
 const Doubt* Book::doubt(const DoubtKey& key) const {
     const auto found = doubts_.find(key);
     return found == doubts_.end() ? nullptr : &found->second;

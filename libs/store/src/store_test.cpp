@@ -207,5 +207,23 @@ TEST(RocksStore, SaysWhenItsFilesAreBroken) {
     EXPECT_NE(store.error().what().find(folder.path), std::string::npos);
 }
 
+TEST(Number, IsReadBackOnlyAsItWasWritten) {
+    EXPECT_EQ(*parse_number(number(7)), 7U);
+    EXPECT_EQ(*parse_number(number(number_max)), number_max);
+    EXPECT_EQ(parse_number(number(8), 7).error().code(), Code::corrupt);
+    for (const Bytes& damaged : {Bytes(), Bytes(7), Bytes(9), number(number_max + 1)}) {
+        const auto read = parse_number(damaged);
+        ASSERT_FALSE(read);
+        EXPECT_EQ(read.error().code(), Code::corrupt);
+    }
+    Bytes stamped = number(7);
+    append(stamped, std::string_view("rest"));
+    const auto read = parse_numbered(stamped);
+    ASSERT_TRUE(read);
+    EXPECT_EQ(read->number, 7U);
+    EXPECT_EQ(as_text(read->rest), "rest");
+    EXPECT_EQ(parse_numbered(Bytes(7)).error().code(), Code::corrupt);
+}
+
 }  // namespace
 }  // namespace tapir::store

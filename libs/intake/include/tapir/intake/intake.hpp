@@ -66,7 +66,7 @@ struct IntakeParts {
     store::Store& store;
     world::Files& files;
     const world::Clock& clock;
-    const KeyDirectory& keys;
+    KeyDirectory& keys;
     bus::Bus& bus;
     lake::Lake& lake;
     const Log& log;
@@ -93,7 +93,8 @@ public:
 
     // Events from a broker: verified by the same checks, with the topic's key id as their sender,
     // and kept in one write. A message that will never be good is counted and logged, and counts as
-    // kept. An error: the store refuses, none is kept, all must come again.
+    // kept. If its key is not known the folder of keys is read once more, at most once a second. An
+    // error: the store refuses, none is kept, all must come again.
     Result<void> take(std::span<const mqtt::Message> messages);
 
     // What follows the answers, each by a thread of its own: bringing uploads into the lake, and

@@ -5,11 +5,12 @@
 //     const auto now = keys.current();            // unchanged while it is held
 //
 // A file that cannot be read as a key is left out, counted and logged (once, until its fault
-// changes); if the folder itself cannot be read, all keys stay. One thread refreshes; any may ask.
+// changes); if the folder itself cannot be read, all keys stay. Threads may share it.
 #pragma once
 
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "tapir/base/counters.hpp"
@@ -35,7 +36,8 @@ private:
     const Log& log_;
     Counter& bad_files_;
     Gauge& count_;
-    std::map<std::string, std::string> faults_;  // by file
+    std::mutex refreshing_;                      // one at a time: the newest reading stands
+    std::map<std::string, std::string> faults_;  // by file; guarded by refreshing_
     Guarded<std::shared_ptr<const jose::KeySet>> keys_;
 };
 

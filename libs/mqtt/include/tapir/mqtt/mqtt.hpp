@@ -17,7 +17,7 @@
 // Of a host name with several addresses the first that does not refuse is taken. What a service
 // needs is these interfaces; memory_broker.hpp has them without a socket.
 //
-// Counted, with the label `client` = client id: tapir_mqtt_connections_total, tapir_mqtt_connected,
+// Counted, with the label `client`: tapir_mqtt_connections_total, tapir_mqtt_connected,
 // tapir_mqtt_disconnects_total by reason, tapir_mqtt_published_total by outcome,
 // tapir_mqtt_received_total by outcome, tapir_mqtt_sessions_lost_total.
 #pragma once
@@ -86,7 +86,8 @@ struct Handlers {
     // again. A message that will never be good is to be counted and called kept.
     std::function<Result<void>(std::span<const Message>)> keep;
     // The broker did not remember us though we were there before: what came meanwhile is lost. Also
-    // called on the first connection of a new client. May be empty.
+    // called on the first connection of a new client. Called once the subscription stands again, so
+    // that nothing is missed after it. May be empty: then it is logged here.
     std::function<void()> session_lost;
 };
 
@@ -111,6 +112,7 @@ struct PublisherSettings {
     std::uint16_t keepalive_s = 150;               // unused for so long, it connects anew
     std::size_t inflight_max = 256;                // messages sent and not yet acknowledged
     Duration time_max = std::chrono::seconds(60);  // of one publish()
+    std::string label{};                           // in counters and log; empty: the client id
 };
 
 struct SubscriberSettings {
@@ -119,6 +121,7 @@ struct SubscriberSettings {
     std::uint16_t keepalive_s = 30;
     Duration session_expiry = std::chrono::hours(24);  // how long the broker keeps what we miss
     std::size_t inflight_max = 256;  // messages the broker may send before we acknowledge
+    std::string label{};             // in counters and log; empty: the client id
 };
 
 // What both work with; all must outlive them.

@@ -25,7 +25,8 @@ struct TestCertificate {
 
 class TestAuthority {
 public:
-    enum class Use { server, client };
+    // `other_server`: one of that name alone, for who must not believe it.
+    enum class Use { server, other_server, client };
 
     static TestAuthority create(std::string_view common_name);
     TestAuthority(TestAuthority&&) noexcept;
@@ -39,7 +40,7 @@ public:
     void write(const std::string& certificate_file) const;
 
     // Common name as given. For servers the name, or the address if it is one, is a subject
-    // alternative name too, with localhost, 127.0.0.1 and ::1.
+    // alternative name too; for `server` with localhost, 127.0.0.1 and ::1.
     TestCertificate issue(std::string_view common_name, Use use) const;
 
 private:

@@ -43,7 +43,7 @@ enum class Transport : std::uint8_t { https, mqtt };
 struct Config {
     Transport transport = Transport::https;
     mqtt::Broker broker;              // of `mqtt`
-    mqtt::SubscriberSettings follow;  // likewise
+    mqtt::SubscriberSettings follow;  // likewise; without a client id: one that is kept
     std::string core_url;             // empty: no feed over HTTPS, no snapshots
     net::HttpClientSettings core_tls;
     std::string trusted_keys_file;

@@ -14,6 +14,7 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -56,9 +57,11 @@ public:
     // One message of the feed. Whether it was accepted. `feed_id` (may be empty) is remembered as
     // the place in the feed, accepted or not.
     bool take(std::string_view jws, std::string_view feed_id, UtcTime now);
-    // All that holds now: entries that are in none of the messages go. If a message is refused,
-    // nothing goes.
-    void take_all(const std::vector<std::string>& messages, std::string_view feed_id, UtcTime now);
+    // All that holds now: entries that are in none of the messages go, and no message that is as
+    // old as they are brings them back. If a message is refused, nothing goes. `newer` came while
+    // the others were on their way: taken after them, and what it adds stays.
+    void take_all(const std::vector<std::string>& messages, std::string_view feed_id, UtcTime now,
+                  std::span<const std::string> newer = {});
     const std::string& feed_id() const;
 
     void expire(UtcTime now);

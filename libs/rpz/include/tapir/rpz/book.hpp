@@ -127,8 +127,6 @@ public:
     // Drops what has ended by `now` (removals too) and says which names that touches.
     std::vector<DoubtKey> expire(UtcTime now);
     std::optional<UtcTime> next_expiry() const;
-    // Takes one entry out, if it is there.
-    void forget(const DoubtKey& key);
     // Puts back what was stored, as it was.
     void restore(const DoubtKey& key, const Doubt& doubt);
     const std::map<DoubtKey, Doubt>& doubts() const { return doubts_; }

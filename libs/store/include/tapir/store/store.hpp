@@ -16,6 +16,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -29,8 +30,20 @@ namespace tapir::store {
 
 // A number as key or value: eight octets, which sort as the numbers do.
 Bytes number(std::uint64_t value);
-// 0 if there are fewer octets.
+// 0 if there are fewer octets: for what one wrote oneself just now.
 std::uint64_t number_of(ByteView octets);
+
+// What is on the disk, looked at first: `corrupt` if it is not what number() gives for a number of
+// at most `max`.
+inline constexpr std::uint64_t number_max = std::numeric_limits<std::int64_t>::max();
+Result<std::uint64_t> parse_number(ByteView octets, std::uint64_t max = number_max);
+// A number of at most number_max and what stands behind it; `corrupt` if there is none. `rest`
+// points into `octets`.
+struct Numbered {
+    std::uint64_t number = 0;
+    ByteView rest;
+};
+Result<Numbered> parse_numbered(ByteView octets);
 
 // Whether a write that returned survives a power cut, or only a crash of this process.
 enum class Durability : std::uint8_t { buffered, synced };
