@@ -291,6 +291,24 @@ TEST_F(EngineTest, CorruptStateIsSaidToBeSo) {
     EXPECT_EQ(opened.error().code(), Code::corrupt);
 }
 
+// Names of 255 octets are the limit, and the zone's own is part of each.
+TEST_F(EngineTest, AStoredRuleWithoutRoomUnderTheZoneIsLeftOut) {
+    open(start);
+    engine.reset();
+    const std::string label = std::string(60, 'a') + std::string(1, '\0');
+    const std::string has_no_room = label + label + label + label + std::string("b\0", 2);
+    ASSERT_EQ(has_no_room.size(), 246U) << "and the zone has ten";
+    for (const std::string& rule : {label, has_no_room}) {
+        ASSERT_TRUE(memory
+                        ->put(zone_family, as_bytes(rule), as_bytes(std::string("\1")),
+                              store::Durability::synced)
+                        .has_value());
+    }
+    open(start);
+    EXPECT_EQ(engine->snapshot()->zone.find(label), rpz::Action::passthru);
+    EXPECT_EQ(engine->snapshot()->zone.find(has_no_room), rpz::Action::none);
+}
+
 TEST_F(EngineTest, AStoredKeyThatIsNoNameIsCorrupt) {
     open(start);
     engine.reset();

@@ -1,5 +1,6 @@
 #include "state.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "tapir/base/bytes.hpp"
@@ -21,7 +22,19 @@ Bytes sequence_key(std::uint64_t sequence) {
     return key;
 }
 
-Result<void> load_zone(const store::Store& store, rpz::Snapshot& snapshot) {
+// Under a zone of a longer name than before, a rule may have no room.
+bool fits(std::string_view key, ByteView zone_name) {
+    return key.size() + zone_name.size() <= rpz::owner_size_max;
+}
+
+bool fits(const rpz::Delta& delta, ByteView zone_name) {
+    const auto does = [zone_name](const rpz::Delta::Change& change) {
+        return fits(change.key, zone_name);
+    };
+    return std::ranges::all_of(delta.removed, does) && std::ranges::all_of(delta.added, does);
+}
+
+Result<void> load_zone(const store::Store& store, ByteView zone_name, rpz::Snapshot& snapshot) {
     rpz::Zone::Builder builder;
     std::string last;
     const auto cursor = TRY(store.scan(zone_family));
@@ -32,7 +45,9 @@ Result<void> load_zone(const store::Store& store, rpz::Snapshot& snapshot) {
             value[0] > static_cast<std::byte>(rpz::Action::drop)) {
             return corrupt("zone");
         }
-        builder.add(key, static_cast<rpz::Action>(value[0]));
+        if (fits(key, zone_name)) {
+            builder.add(key, static_cast<rpz::Action>(value[0]));
+        }
         last.assign(key);
     }
     TRY(cursor->status());
@@ -40,7 +55,9 @@ Result<void> load_zone(const store::Store& store, rpz::Snapshot& snapshot) {
     return {};
 }
 
-Result<void> load_history(const store::Store& store, StoredState& state) {
+// False: not all of it fits under the zone, so it leads nowhere.
+Result<bool> load_history(const store::Store& store, ByteView zone_name, StoredState& state) {
+    bool all_fit = true;
     const auto cursor = TRY(store.scan(history_family));
     for (; cursor->valid(); cursor->next()) {
         ByteReader key(cursor->key());
@@ -56,10 +73,12 @@ Result<void> load_history(const store::Store& store, StoredState& state) {
         if (!history.empty() && history.back().to != from) {
             return corrupt("history");
         }
+        all_fit = all_fit && fits(*delta, zone_name);
         rpz::append_history(state.snapshot,
                             {from, to, std::make_shared<const rpz::Delta>(*std::move(delta))});
     }
-    return cursor->status();
+    TRY(cursor->status());
+    return all_fit;
 }
 
 }  // namespace
@@ -83,11 +102,11 @@ Result<StoredState> load_state(const store::Store& store, ByteView zone_name) {
     if (const auto id = TRY(store.get(meta_family, as_bytes("feed_id")))) {
         state.feed_id = as_text(*id);
     }
-    TRY(load_zone(store, state.snapshot));
-    TRY(load_history(store, state));
+    TRY(load_zone(store, zone_name, state.snapshot));
+    const bool history_fits = TRY(load_history(store, zone_name, state));
     auto& history = state.snapshot.history;
     const bool leads_here = history.empty() || history.back().to == state.snapshot.serial;
-    if (!leads_here || as_text(*name) != as_text(zone_name)) {
+    if (!leads_here || !history_fits || as_text(*name) != as_text(zone_name)) {
         history.clear();
         state.snapshot.history_records = 0;
     }

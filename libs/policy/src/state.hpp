@@ -30,8 +30,9 @@ struct StoredState {
     std::uint64_t next_step = 0;  // sequence number of the next step of the history
 };
 
-// Reads all but the doubts. `corrupt` if it is not what was written. History of a zone of another
-// name, and history that does not lead to the serial, is left out.
+// Reads all but the doubts. `corrupt` if it is not what was written. Rules that do not fit under
+// the zone's name (it may have been shorter) are left out, and so is history that has such rules,
+// is of a zone of another name, or does not lead to the serial.
 Result<StoredState> load_state(const store::Store& store, ByteView zone_name);
 Result<void> load_doubts(const store::Store& store, rpz::Book& book);
 
