@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <filesystem>
 #include <fstream>
 #include <map>
 #include <set>
@@ -18,6 +17,7 @@
 #include "tapir/dnstap/frame_stream.hpp"
 #include "tapir/dnstap/message.hpp"
 #include "tapir/names/list.hpp"
+#include "tapir/world/testing.hpp"
 
 namespace tapir::bench {
 namespace {
@@ -117,11 +117,8 @@ TEST(Mixes, AFloodAsksForEachNameOnce) {
 
 // The yardstick must do the whole work on our file, or the comparison is worth nothing.
 TEST(Mixes, TheYardstickReadsEveryFrame) {
-    const std::string path =
-        (std::filesystem::temp_directory_path() / "tapir-bench-XXXXXX").string();
-    std::string folder = path;
-    ASSERT_NE(mkdtemp(folder.data()), nullptr);
-    const std::string file = folder + "/frames.fstrm";
+    const world::TemporaryFolder folder;
+    const std::string file = folder / "frames.fstrm";
     std::ofstream(file, std::ios::binary) << frames_of(few_frames, names_of(few_names));
     const std::string command = "dnstap -q -r " + file + " 2>/dev/null | grep -c ' CR .* IN '";
     std::FILE* shown = popen(command.c_str(), "r");
@@ -129,7 +126,6 @@ TEST(Mixes, TheYardstickReadsEveryFrame) {
     std::size_t count = 0;
     EXPECT_EQ(std::fscanf(shown, "%zu", &count), 1);
     pclose(shown);
-    std::filesystem::remove_all(folder);
     EXPECT_EQ(count, few_frames.count);
 }
 

@@ -2,7 +2,7 @@
 
     scripts/bench policy [--quick]
 
-One core, CPU time, medians; every observation is a signed message that is verified. The engine is measured alone, with a
+CPU time of the engine's thread, medians; every observation is a signed message that is verified. The engine is measured alone, with a
 store that keeps nothing, and with RocksDB on the disk under build/bench as in the daemon, where every zone is synced.
 """
 
@@ -15,10 +15,10 @@ UNITS = [
     ("load_cpu_s", "list: read and indexed, s", 3),
     ("evaluate_cpu_s", "first zone: evaluated and published, s", 3),
     ("stored_evaluate_cpu_s", "- and stored, s", 3),
-    ("stored_evaluate_and_rest_cpu_s", "- and the store at rest again, s", 3),
+    ("stored_store_threads_cpu_s", "the store's own threads, over all of it, s", 3),
     ("octets_per_name_in_use", "memory a listed name, free pages given back, octets", 0),
     ("octets_per_name", "- with what the allocator keeps", 0),
-    ("store_mib", "memory of the store at rest, MiB", 1),
+    ("store_mib", "memory of the store, MiB", 1),
     ("store_disk_mib", "the store on the disk, in the end, MiB", 1),
     ("stored_peak_mib", "memory of the process at most, MiB", 0),
     ("single_changes_per_cpu_s", "changes/s of CPU, a message and a zone each", 0),

@@ -15,11 +15,14 @@
 namespace tapir::bench {
 
 struct Times {
-    double cpu_s = 0;  // of all threads of this process
+    double cpu_s = 0;     // of all threads of this process
+    double thread_s = 0;  // of this thread alone
     double wall_s = 0;
 
     friend Times operator-(const Times& a, const Times& b) {
-        return {.cpu_s = a.cpu_s - b.cpu_s, .wall_s = a.wall_s - b.wall_s};
+        return {.cpu_s = a.cpu_s - b.cpu_s,
+                .thread_s = a.thread_s - b.thread_s,
+                .wall_s = a.wall_s - b.wall_s};
     }
 };
 
@@ -28,12 +31,14 @@ inline double read_clock(clockid_t clock) {
     clock_gettime(clock, &time);
     return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
 }
-inline Times now() {
-    return {.cpu_s = read_clock(CLOCK_PROCESS_CPUTIME_ID), .wall_s = read_clock(CLOCK_MONOTONIC)};
-}
-// Of this thread alone.
+// CPU time of this thread alone.
 inline double thread_cpu_s() {
     return read_clock(CLOCK_THREAD_CPUTIME_ID);
+}
+inline Times now() {
+    return {.cpu_s = read_clock(CLOCK_PROCESS_CPUTIME_ID),
+            .thread_s = thread_cpu_s(),
+            .wall_s = read_clock(CLOCK_MONOTONIC)};
 }
 
 // A line of /proc/self/status in KiB, such as "VmHWM" or "RssAnon".

@@ -39,14 +39,17 @@ Route route_of(privacy::Product product) {
 // answer of another form tells nothing.
 void read_rejected(std::string_view answer, const privacy::Payload& payload, SendOutcome& outcome) {
     const auto json = text::Json::parse(answer);
-    const auto sent = jose::split_batch(as_text(payload.octets));
-    if (!json || !sent) {
+    if (!json) {
         return;
     }
     const auto accepted = json->integer("accepted");
     const auto duplicate = json->integer("duplicate");
     const auto rejected = json->array_of("rejected");
     if (!accepted || !duplicate || !rejected || rejected->empty()) {
+        return;
+    }
+    const auto sent = jose::split_batch(as_text(payload.octets));
+    if (!sent) {
         return;
     }
     const auto total = static_cast<std::int64_t>(sent->size());

@@ -1,20 +1,15 @@
 // What the tests of this library share: captures, folders, DuckDB.
 #pragma once
 
-#include <chrono>
-#include <condition_variable>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
 #include <gtest/gtest.h>
 #include <lzma.h>
-#include <unistd.h>
 
 #include "tapir/base/bytes.hpp"
 #include "tapir/columns/testing.hpp"
@@ -22,23 +17,17 @@
 #include "tapir/edge/settings.hpp"
 #include "tapir/text/json.hpp"
 #include "tapir/world/files.hpp"
+#include "tapir/world/testing.hpp"
 
 namespace tapir::edge::testing {
 
 using columns::testing::Duck;
+using world::TemporaryFolder;
 
-// Until `condition` holds; a failure after 20 s.
+// Until `condition` holds; a failure if it never does.
 template <class Condition>
 void wait_until(const Condition& condition) {
-    using namespace std::chrono_literals;
-    const auto deadline = std::chrono::steady_clock::now() + 20s;
-    std::mutex mutex;
-    std::condition_variable never;
-    std::unique_lock lock(mutex);
-    while (!condition() && std::chrono::steady_clock::now() < deadline) {
-        never.wait_for(lock, 1ms);
-    }
-    EXPECT_TRUE(condition());
+    EXPECT_TRUE(world::eventually(condition));
 }
 
 inline std::string golden(const std::string& path) {
@@ -76,23 +65,6 @@ inline std::string unpack_xz(const std::string& path) {
     EXPECT_EQ(result, LZMA_STREAM_END) << path;
     return out;
 }
-
-// A folder that is gone with the test.
-class TemporaryFolder {
-public:
-    TemporaryFolder() {
-        std::string name = (std::filesystem::temp_directory_path() / "tapir-edge-XXXXXX").string();
-        path_ = mkdtemp(name.data());
-    }
-    TemporaryFolder(const TemporaryFolder&) = delete;
-    TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-    ~TemporaryFolder() { std::filesystem::remove_all(path_); }
-    std::string operator/(const std::string& name) const { return path_ + "/" + name; }
-    const std::string& path() const { return path_; }
-
-private:
-    std::string path_;
-};
 
 // A capture of golden/ as a plain file in `folder`.
 inline std::string capture(const TemporaryFolder& folder, const std::string& packed) {

@@ -1,7 +1,6 @@
 #include "tapir/lake/lake.hpp"
 
 #include <csignal>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
@@ -16,6 +15,7 @@
 #include "gate.hpp"
 #include "tapir/lake/child.hpp"
 #include "tapir/world/process.hpp"
+#include "tapir/world/testing.hpp"
 
 // Sanitizers reserve terabytes: with them no child's memory can be limited.
 #if defined(__has_feature)
@@ -44,24 +44,9 @@ Bytes edm_histogram() {
     return upload;
 }
 
-class Folder {
-public:
-    Folder() {
-        std::string name = "/tmp/tapir-lake-XXXXXX";
-        path_ = mkdtemp(name.data());
-    }
-    ~Folder() { std::filesystem::remove_all(path_); }
-    Folder(const Folder&) = delete;
-    Folder& operator=(const Folder&) = delete;
-    const std::string& path() const { return path_; }
-
-private:
-    std::string path_;
-};
-
 // A Parquet file of what `select` yields.
 Bytes parquet_of(const std::string& select) {
-    const Folder folder;
+    const world::TemporaryFolder folder;
     auto duck = Duck::open(fmt::format("SET allowed_directories = ['{}/'];", folder.path()));
     EXPECT_TRUE(duck);
     const std::string path = folder.path() + "/made.parquet";
@@ -110,7 +95,7 @@ Table asked(ByteView upload, const std::string& sql) {
     const auto gated = gate(upload, "edge-1.example", 60);
     EXPECT_TRUE(gated);
     EXPECT_FALSE(gated->refusal) << gated->detail;
-    const Folder folder;
+    const world::TemporaryFolder folder;
     const std::string place = folder.path() + "/product=histogram/date=2026-05-28/hour=12";
     std::filesystem::create_directories(place);
     std::ofstream(place + "/x.parquet", std::ios::binary) << as_text(gated->file);
@@ -261,7 +246,7 @@ TEST(Gate, FloorsClientCountsAsTheReleaseTableSays) {
 }
 
 TEST(Query, OpensNothingOutsideTheLake) {
-    const Folder folder;
+    const world::TemporaryFolder folder;
     const auto empty = query_here(folder.path(), "SELECT count(*) FROM histogram");
     ASSERT_TRUE(empty) << empty.error().what();
     EXPECT_EQ(empty->rows.at(0).at(0), "0");
@@ -307,7 +292,7 @@ TEST(Path, IsHiveLikeAndRefusesNamesThatCouldClimb) {
 // The real thing: this test program is its own child.
 class RealLake : public testing::Test {
 protected:
-    Folder folder;
+    world::TemporaryFolder folder;
     world::SystemFiles files;
     world::SystemChildren children;
     DirectoryLake lake{files, children, {folder.path(), *world::own_program()}};

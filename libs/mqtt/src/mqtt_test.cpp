@@ -10,7 +10,7 @@
 
 #include "tapir/mqtt/testing.hpp"
 #include "tapir/net/testing.hpp"
-#include "testing_tools.hpp"
+#include "tapir/world/testing.hpp"
 
 namespace tapir::mqtt {
 namespace {
@@ -85,19 +85,19 @@ protected:
     void start(std::string access, std::string more = {}) {
         std::optional<TestBroker::Tls> tls;
         if (GetParam()) {
-            authority_.write(folder_.file("ca.pem"));
+            authority_.write(folder_ / "ca.pem");
             authority_.issue("127.0.0.1", net::TestAuthority::Use::server)
-                .write(folder_.file("server.pem"), folder_.file("server.key"));
+                .write(folder_ / "server.pem", folder_ / "server.key");
             for (const char* name : {"core", "edge-1"}) {
                 authority_.issue(name, net::TestAuthority::Use::client)
-                    .write(folder_.file(std::string(name) + ".pem"),
-                           folder_.file(std::string(name) + ".key"));
+                    .write(folder_ / std::string(name) + ".pem",
+                           folder_ / std::string(name) + ".key");
             }
-            tls = {folder_.file("ca.pem"), folder_.file("server.pem"), folder_.file("server.key")};
+            tls = {folder_ / "ca.pem", folder_ / "server.pem", folder_ / "server.key"};
         }
         peer_ = nullptr;
         peer_ = std::make_unique<TestBroker>(TestBroker::Settings{
-            .folder = folder_.path, .tls = tls, .access = std::move(access), .more = more});
+            .folder = folder_.path(), .tls = tls, .access = std::move(access), .more = more});
     }
 
     Broker broker(const std::string& who) const {
@@ -105,9 +105,9 @@ protected:
             return {.url = peer_->url()};
         }
         return {.url = peer_->url(),
-                .ca_file = folder_.file("ca.pem"),
-                .certificate_file = folder_.file(who + ".pem"),
-                .key_file = folder_.file(who + ".key")};
+                .ca_file = folder_ / "ca.pem",
+                .certificate_file = folder_ / who + ".pem",
+                .key_file = folder_ / who + ".key"};
     }
     std::unique_ptr<Publisher> publisher(Duration time_max = 30s) {
         return open_publisher(broker("edge-1"), {.client_id = "edge-1", .time_max = time_max},
@@ -122,12 +122,12 @@ protected:
     }
     std::unique_ptr<Subscriber> connected_subscriber(Keeper& keeper) {
         auto out = subscriber(keeper);
-        EXPECT_TRUE(eventually([&] { return out->is_connected(); })) << peer_->log();
+        EXPECT_TRUE(world::eventually([&] { return out->is_connected(); })) << peer_->log();
         return out;
     }
     std::int64_t value(const std::string& name) const { return counters_.value(name); }
 
-    Folder folder_;
+    world::TemporaryFolder folder_;
     net::TestAuthority authority_ = net::TestAuthority::create("Test CA");
     std::unique_ptr<TestBroker> peer_;
     world::SystemClock clock_;
@@ -147,13 +147,13 @@ TEST_P(Mqtt, DeliversInOrderAndSaysSo) {
     const auto outbox = publisher();
     EXPECT_THAT(outbox->publish(numbered(0, 3)), Each(Published::accepted));
     EXPECT_THAT(outbox->publish(numbered(3, 4)), ElementsAre(Published::accepted));
-    ASSERT_TRUE(eventually([&] { return keeper.count() == 4; }));
+    ASSERT_TRUE(world::eventually([&] { return keeper.count() == 4; }));
     EXPECT_THAT(keeper.kept(), ElementsAre("0", "1", "2", "3"));
     EXPECT_EQ(value("tapir_mqtt_connections_total{client=\"edge-1\"}"), 1);
     EXPECT_EQ(value("tapir_mqtt_published_total{client=\"edge-1\",outcome=\"accepted\"}"), 4);
     EXPECT_EQ(value("tapir_mqtt_connected{client=\"core\"}"), 1);
     // It is counted after the handler has returned.
-    EXPECT_TRUE(eventually(
+    EXPECT_TRUE(world::eventually(
         [&] { return value("tapir_mqtt_received_total{client=\"core\",outcome=\"kept\"}") == 4; }));
 }
 
@@ -166,9 +166,9 @@ TEST_P(Mqtt, BringsAgainWhatWasNotKept) {
     keeper.set_full(true);
     const auto inbox = connected_subscriber(keeper);
     EXPECT_THAT(publisher()->publish(numbered(0, 20)), Each(Published::accepted));
-    ASSERT_TRUE(eventually([&] { return keeper.refused >= 3; }));
+    ASSERT_TRUE(world::eventually([&] { return keeper.refused >= 3; }));
     keeper.set_full(false);
-    ASSERT_TRUE(eventually([&] { return keeper.count() >= 20; }));
+    ASSERT_TRUE(world::eventually([&] { return keeper.count() >= 20; }));
     EXPECT_EQ(keeper.kept().front(), "0");
     EXPECT_EQ(keeper.kept().back(), "19");
     EXPECT_EQ(keeper.count(), 20U);
@@ -182,7 +182,7 @@ TEST_P(Mqtt, FindsItsSessionAgain) {
     connected_subscriber(keeper)->stop();
     EXPECT_THAT(publisher()->publish(numbered(0, 5)), Each(Published::accepted));
     const auto inbox = connected_subscriber(keeper);
-    ASSERT_TRUE(eventually([&] { return keeper.count() == 5; }));
+    ASSERT_TRUE(world::eventually([&] { return keeper.count() == 5; }));
     EXPECT_EQ(keeper.sessions_lost, 1);
 }
 
@@ -206,7 +206,7 @@ TEST_P(Mqtt, BringsAgainWhatAKilledClientHadInHand) {
     ASSERT_EQ(::waitpid(child, &status, 0), child);
     ASSERT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
     const auto inbox = connected_subscriber(keeper);
-    ASSERT_TRUE(eventually([&] { return keeper.count() >= 5; }));
+    ASSERT_TRUE(world::eventually([&] { return keeper.count() >= 5; }));
     EXPECT_THAT(keeper.kept(), ElementsAre("0", "1", "2", "3", "4"));
     EXPECT_EQ(keeper.sessions_lost, 1);
 }
@@ -221,20 +221,20 @@ TEST_P(Mqtt, OutlivesABrokerThatIsStoppedAndStartedAgain) {
     EXPECT_THAT(outbox->publish(numbered(100, 101)), ElementsAre(Published::unavailable));
     keeper.set_full(false);
     peer_->start();
-    ASSERT_TRUE(eventually([&] { return keeper.count() >= 100; }));
+    ASSERT_TRUE(world::eventually([&] { return keeper.count() >= 100; }));
     EXPECT_EQ(keeper.count(), 100U);
     EXPECT_EQ(keeper.sessions_lost, 1);
     EXPECT_THAT(outbox->publish(numbered(100, 101)), ElementsAre(Published::accepted));
-    ASSERT_TRUE(eventually([&] { return keeper.count() == 101; }));
+    ASSERT_TRUE(world::eventually([&] { return keeper.count() == 101; }));
 }
 
 TEST_P(Mqtt, TellsOfASessionThatTheBrokerLost) {
     Keeper keeper;
     const auto inbox = connected_subscriber(keeper);
     peer_->kill();
-    std::filesystem::remove(folder_.file("mosquitto.db"));
+    std::filesystem::remove(folder_ / "mosquitto.db");
     peer_->start();
-    ASSERT_TRUE(eventually([&] { return keeper.sessions_lost == 2; }));
+    ASSERT_TRUE(world::eventually([&] { return keeper.sessions_lost == 2; }));
     EXPECT_EQ(value("tapir_mqtt_sessions_lost_total{client=\"core\"}"), 2);
 }
 
@@ -244,7 +244,7 @@ TEST_P(Mqtt, BringsALargeBurstWholeAndInOrder) {
     constexpr std::size_t count = 5'000;
     const auto sent = numbered(0, count);
     EXPECT_THAT(publisher(120s)->publish(sent), Each(Published::accepted));
-    ASSERT_TRUE(eventually([&] { return keeper.count() >= count; }));
+    ASSERT_TRUE(world::eventually([&] { return keeper.count() >= count; }));
     const auto kept = keeper.kept();
     ASSERT_EQ(kept.size(), count);
     for (std::size_t i = 0; i < count; ++i) {
@@ -263,7 +263,7 @@ TEST_P(Mqtt, RefusesWhatNoBrokerWouldTake) {
     EXPECT_THAT(publisher()->publish(messages),
                 ElementsAre(Published::refused, Published::refused, Published::refused,
                             Published::accepted));
-    EXPECT_TRUE(eventually([&] { return keeper.count() == 1; }));
+    EXPECT_TRUE(world::eventually([&] { return keeper.count() == 1; }));
 }
 
 TEST_P(Mqtt, SaysWhenABrokerFindsAMessageTooLarge) {
@@ -311,7 +311,7 @@ TEST_P(MqttTls, SaysDeniedWhatTheBrokerDenies) {
                                         message("events/up/edge-1/new_qname", "mine too")};
     EXPECT_THAT(publisher()->publish(messages),
                 ElementsAre(Published::accepted, Published::denied, Published::accepted));
-    ASSERT_TRUE(eventually([&] { return keeper.count() == 2; }));
+    ASSERT_TRUE(world::eventually([&] { return keeper.count() == 2; }));
     EXPECT_THAT(keeper.kept(), ElementsAre("mine", "mine too"));
 }
 
@@ -322,19 +322,19 @@ TEST_P(MqttTls, NobodyTakesTheIdOfAnotherWhereItIsTheNameOfTheCertificate) {
     const auto inbox = connected_subscriber(keeper);
     const auto thief = open_publisher(broker("edge-1"), {.client_id = "core"}, parts_).take();
     EXPECT_THAT(thief->publish(numbered(0, 1)), ElementsAre(Published::accepted));
-    EXPECT_TRUE(eventually([&] { return keeper.count() == 1; }));
+    EXPECT_TRUE(world::eventually([&] { return keeper.count() == 1; }));
     EXPECT_EQ(value("tapir_mqtt_disconnects_total{client=\"core\",reason=\"lost\"}"), 0);
 }
 
 TEST_P(MqttTls, NeverBelievesAWrongAuthority) {
-    net::TestAuthority::create("Other CA").write(folder_.file("other.pem"));
+    net::TestAuthority::create("Other CA").write(folder_ / "other.pem");
     Broker wrong = broker("core");
-    wrong.ca_file = folder_.file("other.pem");
+    wrong.ca_file = folder_ / "other.pem";
     Keeper keeper;
     const auto inbox =
         open_subscriber(wrong, {.client_id = "core", .topics = {"#"}}, parts_, keeper.handlers())
             .take();
-    ASSERT_TRUE(eventually([&] {
+    ASSERT_TRUE(world::eventually([&] {
         return value("tapir_mqtt_disconnects_total{client=\"core\",reason=\"tls\"}") >= 2;
     }));
     const auto outbox =
@@ -348,7 +348,7 @@ TEST_P(MqttTls, NeverBelievesAWrongAuthority) {
 TEST_P(MqttTls, NeverBelievesAnotherName) {
     // A server's certificate of the right authority, good but for its name.
     authority_.issue("other.example", net::TestAuthority::Use::other_server)
-        .write(folder_.file("server.pem"), folder_.file("server.key"));
+        .write(folder_ / "server.pem", folder_ / "server.key");
     peer_->stop();
     peer_->start();
     EXPECT_THAT(publisher(20s)->publish(numbered(0, 1)), ElementsAre(Published::unavailable));
@@ -358,7 +358,7 @@ TEST_P(MqttTls, NeverBelievesAnotherName) {
 TEST_P(MqttTls, IsNotLetInWithACertificateOfAnotherAuthority) {
     const auto other = net::TestAuthority::create("Other CA");
     other.issue("edge-1", net::TestAuthority::Use::client)
-        .write(folder_.file("edge-1.pem"), folder_.file("edge-1.key"));
+        .write(folder_ / "edge-1.pem", folder_ / "edge-1.key");
     EXPECT_THAT(publisher(20s)->publish(numbered(0, 1)), ElementsAre(Published::unavailable));
     EXPECT_EQ(value("tapir_mqtt_connections_total{client=\"edge-1\"}"), 0);
     // The broker says so and hangs up: what we see of it depends on which of the two is first.

@@ -2,7 +2,6 @@
 #include <fstream>
 #include <future>
 #include <memory>
-#include <thread>
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
@@ -17,7 +16,7 @@
 #include "connection.hpp"
 #include "tapir/mqtt/mqtt.hpp"
 #include "tapir/net/testing.hpp"
-#include "testing_tools.hpp"
+#include "tapir/world/testing.hpp"
 
 namespace tapir::mqtt {
 namespace {
@@ -310,8 +309,8 @@ TEST_F(Wire, TellsOfALostSessionOnceASubscriptionStands) {
     broker_.hang_up();  // and no answer
     EXPECT_EQ(lost_, 0);
     broker_.welcome_subscriber(1, true);
-    EXPECT_TRUE(eventually([&] { return lost_ == 1; }));
-    EXPECT_TRUE(eventually([&] { return inbox->is_connected(); }));
+    EXPECT_TRUE(world::eventually([&] { return lost_ == 1; }));
+    EXPECT_TRUE(world::eventually([&] { return inbox->is_connected(); }));
     broker_.hang_up();
     broker_.welcome_subscriber(1, true);
     broker_.publish(1);
@@ -333,7 +332,7 @@ TEST_F(Wire, LogsALostSessionOnlyIfNobodyElseIsTold) {
                                                      : std::function<void()>()})
                 .take();
         broker_.welcome_subscriber(1, false);
-        EXPECT_TRUE(eventually([&] { return inbox->is_connected(); }));
+        EXPECT_TRUE(world::eventually([&] { return inbox->is_connected(); }));
         inbox->stop();
         EXPECT_EQ(told, is_told ? 1 : 0);
         EXPECT_EQ(logged.find("no session of ours") != std::string::npos, !is_told) << logged;
@@ -350,7 +349,7 @@ TEST_F(Wire, EndsAConnectionWhoseSubscriptionIsAnsweredInPartOrTwice) {
         EXPECT_FALSE(inbox->is_connected());
     }
     broker_.welcome_subscriber();
-    EXPECT_TRUE(eventually([&] { return inbox->is_connected(); }));
+    EXPECT_TRUE(world::eventually([&] { return inbox->is_connected(); }));
     EXPECT_EQ(value("tapir_mqtt_disconnects_total{client=\"core\",reason=\"lost\"}"), 3);
     EXPECT_EQ(value("tapir_mqtt_connections_total{client=\"core\"}"), 1);
 }
@@ -378,7 +377,7 @@ TEST_F(Wire, WaitsLongerAfterEachFailure) {
     const auto fail_once = [&](int times) {
         ASSERT_TRUE(broker_.accept());
         broker_.hang_up();
-        ASSERT_TRUE(eventually([&] { return ended() >= times; }));
+        ASSERT_TRUE(world::eventually([&] { return ended() >= times; }));
     };
     // The clock may be moved before the client begins to wait, so that it takes longer; never less.
     const auto until_next = [&] {
@@ -412,7 +411,7 @@ TEST_F(Wire, StopsAtOnceWhateverItWaitsFor) {
         open_subscriber({.url = "mqtt://127.0.0.1:1"}, {.client_id = "core", .topics = {"a"}},
                         parts_, {.keep = [](auto) { return Result<void>{}; }, .session_lost = {}})
             .take();
-    EXPECT_TRUE(eventually([&] {
+    EXPECT_TRUE(world::eventually([&] {
         return value("tapir_mqtt_disconnects_total{client=\"core\",reason=\"unreachable\"}") >= 2;
     }));
     inbox->stop();
@@ -456,7 +455,8 @@ TEST_F(Wire, StopsAtOnceWhileTheHostDoesNotAnswer) {
                 .take();
         const auto outbox = open_publisher({.url = url}, {.client_id = "edge-1"}, parts_).take();
         auto outcome = std::async(std::launch::async, [&] { return outbox->publish(one); });
-        EXPECT_TRUE(eventually([&] { return unanswered(ntohs(at.sin_port)) == fillers + 2; }));
+        EXPECT_TRUE(
+            world::eventually([&] { return unanswered(ntohs(at.sin_port)) == fillers + 2; }));
         outbox->cancel();
         EXPECT_THAT(outcome.get(), ElementsAre(Published::unavailable));
         inbox->stop();
@@ -583,19 +583,19 @@ struct FreeContext {
 class WireTls : public testing::Test {
 protected:
     WireTls() : context_(SSL_CTX_new(TLS_server_method())) {
-        authority_.write(folder_.file("ca.pem"));
+        authority_.write(folder_ / "ca.pem");
         authority_.issue("127.0.0.1", net::TestAuthority::Use::server)
-            .write(folder_.file("server.pem"), folder_.file("server.key"));
-        EXPECT_EQ(SSL_CTX_use_certificate_file(context_.get(), folder_.file("server.pem").c_str(),
+            .write(folder_ / "server.pem", folder_ / "server.key");
+        EXPECT_EQ(SSL_CTX_use_certificate_file(context_.get(), (folder_ / "server.pem").c_str(),
                                                SSL_FILETYPE_PEM),
                   1);
-        EXPECT_EQ(SSL_CTX_use_PrivateKey_file(context_.get(), folder_.file("server.key").c_str(),
+        EXPECT_EQ(SSL_CTX_use_PrivateKey_file(context_.get(), (folder_ / "server.key").c_str(),
                                               SSL_FILETYPE_PEM),
                   1);
         broker_ = std::make_unique<ScriptedBroker>(context_.get());
     }
 
-    Folder folder_;
+    world::TemporaryFolder folder_;
     net::TestAuthority authority_ = net::TestAuthority::create("Test CA");
     std::unique_ptr<SSL_CTX, FreeContext> context_;
     std::unique_ptr<ScriptedBroker> broker_;
@@ -611,7 +611,7 @@ constexpr int messages_before = 300;
 
 TEST_F(WireTls, TakesAtOnceAllThatCameInOneRecordHoweverMuchCameBefore) {
     const auto inbox =
-        open_subscriber({.url = broker_->url("mqtts"), .ca_file = folder_.file("ca.pem")},
+        open_subscriber({.url = broker_->url("mqtts"), .ca_file = folder_ / "ca.pem"},
                         {.client_id = "core", .topics = {"a"}}, parts_,
                         {.keep = [](auto) { return Result<void>{}; }, .session_lost = {}})
             .take();

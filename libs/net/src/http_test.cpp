@@ -1,6 +1,5 @@
 #include <chrono>
 #include <condition_variable>
-#include <cstdlib>
 #include <future>
 #include <mutex>
 #include <thread>
@@ -13,7 +12,7 @@
 #include "tapir/net/http_server.hpp"
 #include "tapir/net/stream.hpp"
 #include "tapir/net/testing.hpp"
-#include "testing_tools.hpp"
+#include "tapir/world/testing.hpp"
 
 namespace tapir::net {
 namespace {
@@ -254,7 +253,7 @@ TEST_F(Http, ClosesConnectionsThatAreTooSlow) {
     EXPECT_EQ(raw(""), "");
     EXPECT_EQ(raw("GET /reflect HTTP/1.1\r\nA:"), "");
     EXPECT_EQ(raw("POST /reflect HTTP/1.1\r\nContent-Length: 10\r\n\r\nabc"), "");
-    EXPECT_TRUE(eventually([&] { return refused("timeout") == 3; }));
+    EXPECT_TRUE(world::eventually([&] { return refused("timeout") == 3; }));
 }
 
 TEST_F(Http, ClosesConnectionsOverTheLimit) {
@@ -340,7 +339,7 @@ TEST_F(Http, CancelsASubscriptionFromAnotherThread) {
     cancel.request();
     EXPECT_EQ(end.get().error().code(), Code::unavailable);
     // The server notices without sending.
-    EXPECT_TRUE(eventually([&] { return !stream->is_open(); }));
+    EXPECT_TRUE(world::eventually([&] { return !stream->is_open(); }));
 }
 
 TEST_F(Http, RefusesASubscriptionWithAStatus) {
@@ -384,7 +383,7 @@ TEST_F(Http, ClosesAndCountsASlowSubscriber) {
     const auto stream = feed_.wait_for(1);
     const std::string data(10'000, 'x');
     // Until kernel and queue are full.
-    ASSERT_TRUE(eventually([&] { return !stream->send("", "", data); }));
+    ASSERT_TRUE(world::eventually([&] { return !stream->send("", "", data); }));
     EXPECT_FALSE(stream->is_open());
     EXPECT_EQ(refused("sse_slow"), 1);
     Bytes buffer(100'000);
@@ -419,31 +418,31 @@ TEST_F(Http, EndsStreamsWhenItStopsAndTheyMayOutliveIt) {
 class Https : public Http {
 protected:
     Https() {
-        ca_.write(folder_.file("ca.pem"));
+        ca_.write(folder_ / "ca.pem");
         ca_.issue("127.0.0.1", TestAuthority::Use::server)
-            .write(folder_.file("server.pem"), folder_.file("server.key"));
+            .write(folder_ / "server.pem", folder_ / "server.key");
         ca_.issue("edge-1", TestAuthority::Use::client)
-            .write(folder_.file("edge.pem"), folder_.file("edge.key"));
-        other_ca_.write(folder_.file("other-ca.pem"));
+            .write(folder_ / "edge.pem", folder_ / "edge.key");
+        other_ca_.write(folder_ / "other-ca.pem");
         other_ca_.issue("edge-1", TestAuthority::Use::client)
-            .write(folder_.file("other.pem"), folder_.file("other.key"));
+            .write(folder_ / "other.pem", folder_ / "other.key");
     }
     HttpServerSettings settings(bool with_clients = true) {
         HttpServerSettings out;
-        out.tls = {folder_.file("server.pem"), folder_.file("server.key"),
-                   with_clients ? folder_.file("ca.pem") : ""};
+        out.tls = {folder_ / "server.pem", folder_ / "server.key",
+                   with_clients ? (folder_ / "ca.pem") : ""};
         return out;
     }
     std::unique_ptr<HttpClient> client(const std::string& ca, const std::string& name = {}) {
         HttpClientSettings out;
-        out.ca_file = folder_.file(ca);
+        out.ca_file = folder_ / ca;
         if (!name.empty()) {
-            out.certificate_file = folder_.file(name + ".pem");
-            out.key_file = folder_.file(name + ".key");
+            out.certificate_file = folder_ / name + ".pem";
+            out.key_file = folder_ / name + ".key";
         }
         return open_http_client(out).take();
     }
-    Folder folder_;
+    world::TemporaryFolder folder_;
     TestAuthority ca_ = TestAuthority::create("Test CA");
     TestAuthority other_ca_ = TestAuthority::create("Other CA");
 };
@@ -470,7 +469,7 @@ TEST_F(Https, RefusesClientsWithoutACertificateOfItsAuthority) {
     const auto wrong = client("ca.pem", "server")->send({.url = url("/reflect")});
     ASSERT_FALSE(wrong);
     // A client may hear of the refusal before the server has counted it.
-    EXPECT_TRUE(eventually([&] { return refused("tls") == 3; }));
+    EXPECT_TRUE(world::eventually([&] { return refused("tls") == 3; }));
     EXPECT_EQ(counters_.value("tapir_http_responses_total{server=\"http\",code=\"200\"}"), 0);
 }
 
@@ -483,7 +482,7 @@ TEST_F(Https, ClientRefusesServersThatItDoesNotBelieve) {
     EXPECT_TRUE(as_text(got->body).starts_with("GET /reflect client=\n"));
     // The right authority and purpose, the wrong name.
     ca_.issue("core.example", TestAuthority::Use::other_server)
-        .write(folder_.file("server.pem"), folder_.file("server.key"));
+        .write(folder_ / "server.pem", folder_ / "server.key");
     ASSERT_TRUE(server_->reload_certificates());
     const auto misled = client("ca.pem")->send({.url = url("/reflect")});
     ASSERT_FALSE(misled) << "believed a certificate of another name";
@@ -493,10 +492,10 @@ TEST_F(Https, ClientRefusesServersThatItDoesNotBelieve) {
 TEST_F(Https, ReloadsCertificatesAndKeepsTheOldOnesOnAnError) {
     serve(settings());
     other_ca_.issue("127.0.0.1", TestAuthority::Use::server)
-        .write(folder_.file("server.pem"), folder_.file("server.key"));
+        .write(folder_ / "server.pem", folder_ / "server.key");
     ASSERT_TRUE(server_->reload_certificates());
     EXPECT_TRUE(client("other-ca.pem", "edge")->send({.url = url("/reflect")}));
-    ::unlink(folder_.file("server.key").c_str());
+    ::unlink((folder_ / "server.key").c_str());
     EXPECT_EQ(server_->reload_certificates().error().code(), Code::not_found);
     EXPECT_TRUE(client("other-ca.pem", "edge")->send({.url = url("/reflect")}));
 }
@@ -504,20 +503,19 @@ TEST_F(Https, ReloadsCertificatesAndKeepsTheOldOnesOnAnError) {
 TEST_F(Https, ReportsBadFilesAtTheStart) {
     auto bad = settings();
     bad.listen = Endpoint::parse("127.0.0.1:0").take();
-    bad.tls->key_file = folder_.file("edge.key");
+    bad.tls->key_file = folder_ / "edge.key";
     EXPECT_EQ(HttpServer::start(bad, {}, log_, counters_).error().code(), Code::invalid);
-    bad.tls->key_file = folder_.file("none.key");
+    bad.tls->key_file = folder_ / "none.key";
     const auto none = HttpServer::start(bad, {}, log_, counters_);
     EXPECT_EQ(none.error().code(), Code::not_found);
-    EXPECT_TRUE(none.error().what().starts_with(folder_.file("none.key"))) << none.error().what();
-    EXPECT_EQ(open_http_client({.ca_file = folder_.file("none.pem")}).error().code(),
-              Code::not_found);
+    EXPECT_TRUE(none.error().what().starts_with(folder_ / "none.key")) << none.error().what();
+    EXPECT_EQ(open_http_client({.ca_file = folder_ / "none.pem"}).error().code(), Code::not_found);
 }
 
 TEST_F(Https, CountsGarbageAndPlainHttpAsTls) {
     serve(settings());
     raw("GET /reflect HTTP/1.1\r\n\r\n");
-    EXPECT_TRUE(eventually([&] { return refused("tls") == 1; }));
+    EXPECT_TRUE(world::eventually([&] { return refused("tls") == 1; }));
 }
 
 TEST_F(Https, StreamsEventsAndEndsThemCleanly) {
@@ -555,7 +553,7 @@ TEST_F(Https, CancelsAndStopsStreamsToo) {
     const auto second = feed_.wait_for(2);
     cancel.request();
     EXPECT_FALSE(cancelled.get());
-    EXPECT_TRUE(eventually([&] { return !second->is_open(); }));
+    EXPECT_TRUE(world::eventually([&] { return !second->is_open(); }));
 }
 
 // ---- The client

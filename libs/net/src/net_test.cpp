@@ -1,5 +1,4 @@
 #include <chrono>
-#include <cstdlib>
 #include <future>
 #include <thread>
 
@@ -15,7 +14,7 @@
 #include "tapir/net/http.hpp"
 #include "tapir/net/sse.hpp"
 #include "tapir/net/stream.hpp"
-#include "testing_tools.hpp"
+#include "tapir/world/testing.hpp"
 
 namespace tapir::net {
 namespace {
@@ -175,11 +174,11 @@ protected:
     }
     Log log_ = Log::to_nowhere();
     Counters counters_;
-    Folder folder_;
+    world::TemporaryFolder folder_;
 };
 
 TEST_F(Streams, CarryOctetsBothWaysOverTcpAndUnixSockets) {
-    const auto unix_at = Endpoint::unix_socket(folder_.path + "/s");
+    const auto unix_at = Endpoint::unix_socket(folder_.path() + "/s");
     const auto tcp = serve(loopback(), echo);
     const auto unix_server = serve(unix_at, echo);
     const std::string text(3U << 20U, 'x');
@@ -193,7 +192,7 @@ TEST_F(Streams, CarryOctetsBothWaysOverTcpAndUnixSockets) {
 }
 
 TEST_F(Streams, KeepAUnixSocketsModeAndRemoveItAtTheEnd) {
-    const std::string path = folder_.path + "/s";
+    const std::string path = folder_.path() + "/s";
     auto server = serve(Endpoint::unix_socket(path), echo);
     struct stat status{};
     ASSERT_EQ(::stat(path.c_str(), &status), 0);
@@ -203,8 +202,8 @@ TEST_F(Streams, KeepAUnixSocketsModeAndRemoveItAtTheEnd) {
 }
 
 TEST_F(Streams, RemoveAStaleSocketButNeverAnotherFileOrOneInUse) {
-    const auto at = Endpoint::unix_socket(folder_.path + "/s");
-    const std::string aside = folder_.path + "/aside";
+    const auto at = Endpoint::unix_socket(folder_.path() + "/s");
+    const std::string aside = folder_.path() + "/aside";
     StreamServerSettings settings;
     settings.listen = at;
     {
@@ -227,13 +226,13 @@ TEST_F(Streams, RemoveAStaleSocketButNeverAnotherFileOrOneInUse) {
 TEST_F(Streams, RefuseAndCountConnectionsOverTheLimit) {
     const auto server = serve(loopback(), echo, 1);
     const auto first = connect_stream(loopback(server->port()), 5s).take();
-    ASSERT_TRUE(eventually([&] { return server->connections() == 1; }));
+    ASSERT_TRUE(world::eventually([&] { return server->connections() == 1; }));
     const auto second = connect_stream(loopback(server->port()), 5s).take();
     EXPECT_EQ(read_all(*second), "");
     EXPECT_EQ(
         counters_.value("tapir_stream_refused_total{server=\"stream\",reason=\"connections\"}"), 1);
     first->shut_down();
-    ASSERT_TRUE(eventually([&] { return server->connections() == 0; }));
+    ASSERT_TRUE(world::eventually([&] { return server->connections() == 0; }));
     const auto third = connect_stream(loopback(server->port()), 5s).take();
     ASSERT_TRUE(third->write(as_bytes("x")));
     third->end_writing();
@@ -243,7 +242,7 @@ TEST_F(Streams, RefuseAndCountConnectionsOverTheLimit) {
 TEST_F(Streams, StopEndsHandlersThatWaitAndTellsTheOtherSide) {
     auto server = serve(loopback(), echo);
     const auto client = connect_stream(loopback(server->port()), 5s).take();
-    ASSERT_TRUE(eventually([&] { return server->connections() == 1; }));
+    ASSERT_TRUE(world::eventually([&] { return server->connections() == 1; }));
     server->stop();
     EXPECT_EQ(read_all(*client), "");
     EXPECT_EQ(server->connections(), 0U);
@@ -361,8 +360,8 @@ TEST_F(Dns, StopsMakingMessagesForAClientThatHasGone) {
         ASSERT_TRUE(connection->send(dns_message(1, false)));
         ASSERT_TRUE(connection->receive(5s));
     }
-    EXPECT_TRUE(eventually([&] { return seen.expired(); }));
-    EXPECT_TRUE(eventually([&] { return refused("write") == 1; }));
+    EXPECT_TRUE(world::eventually([&] { return seen.expired(); }));
+    EXPECT_TRUE(world::eventually([&] { return refused("write") == 1; }));
 }
 
 TEST_F(Dns, CountsShortMessagesAndClosesIdleConnections) {
@@ -374,12 +373,12 @@ TEST_F(Dns, CountsShortMessagesAndClosesIdleConnections) {
     EXPECT_EQ(refused("short"), 1);
     const auto idle = client_.connect_tcp(at_, 5s).take();
     EXPECT_FALSE(idle->receive(5s));
-    EXPECT_TRUE(eventually([&] { return refused("idle") == 1; }));
+    EXPECT_TRUE(world::eventually([&] { return refused("idle") == 1; }));
     // A message that does not end.
     const auto half = connect_stream(at_, 5s).take();
     ASSERT_TRUE(half->write(as_bytes(std::string("\xff\xff half", 7))));
     EXPECT_EQ(read_all(*half), "");
-    EXPECT_TRUE(eventually([&] { return refused("idle") == 2; }));
+    EXPECT_TRUE(world::eventually([&] { return refused("idle") == 2; }));
 }
 
 TEST_F(Dns, LimitsConnections) {

@@ -1,11 +1,11 @@
-// A state on the disk that is not what was written: refused, or served. The input is a list of
-// entries: family, size of the key, key, size of the value, value. What the engine opens it can
-// serve: each rule is a name, and the zone goes out over AXFR and IXFR.
-#include <array>
+// A state on the disk that is not what was written: refused, or served. The input is the entries
+// of a store (store/fuzzing.hpp). What the engine opens it can serve: each rule is a name, and the
+// zone goes out over AXFR and IXFR.
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "state.hpp"
 #include "tapir/base/fuzzing.hpp"
@@ -14,68 +14,23 @@
 #include "tapir/policy/engine.hpp"
 #include "tapir/rpz/answer.hpp"
 #include "tapir/rpz/trigger.hpp"
+#include "tapir/store/fuzzing.hpp"
 
 namespace {
 
 using namespace tapir;
 using namespace tapir::policy;
-using fuzzing::Dice;
 
 const UtcTime now = UtcTime::from_seconds(1'780'000'000);
-constexpr std::array families = {meta_family, zone_family, history_family, doubts_family};
+const std::vector<std::string> families = {std::string(meta_family), std::string(zone_family),
+                                           std::string(history_family), std::string(doubts_family)};
 constexpr std::uint32_t stored_serial = 1'700'000'000;
 
-struct Entry {
-    std::uint8_t family = 0;
-    Bytes key{};
-    Bytes value{};
-};
-
-std::vector<Entry> read_entries(ByteView octets) {
-    std::vector<Entry> entries;
-    for (ByteReader in(octets); in.remaining() > 0;) {
-        Entry entry;
-        entry.family = in.u8();
-        entry.key = to_bytes(in.bytes(in.u8()));
-        entry.value = to_bytes(in.bytes(in.u8()));
-        if (in.failed()) {
-            break;
-        }
-        entries.push_back(std::move(entry));
-    }
-    return entries;
-}
-
-Bytes write_entries(const std::vector<Entry>& entries) {
-    Bytes out;
-    for (const Entry& entry : entries) {
-        append_u8(out, entry.family);
-        append_u8(out, static_cast<std::uint8_t>(entry.key.size()));
-        append(out, ByteView(entry.key).first(entry.key.size() & 0xFFU));
-        append_u8(out, static_cast<std::uint8_t>(entry.value.size()));
-        append(out, ByteView(entry.value).first(entry.value.size() & 0xFFU));
-    }
-    return out;
-}
-
-Bytes change(ByteView input, Dice& dice) {
-    std::vector<Entry> entries = read_entries(input);
-    fuzzing::mutate_list(entries, dice, [&](Entry& entry) {
-        if (dice.one_in(4)) {
-            entry.family = static_cast<std::uint8_t>(dice.below(families.size()));
-        }
-        fuzzing::mutate_blindly(dice.one_in(2) ? entry.key : entry.value, 16);
-    });
-    return write_entries(entries);
-}
-
-std::unique_ptr<store::Store> store_of(const std::vector<Entry>& entries, ByteView zone_name) {
+std::unique_ptr<store::Store> store_of(ByteView input, ByteView zone_name) {
     auto store = store::open_memory(store_families());
     store::Batch batch;
     save_meta(batch, rpz::Serial(stored_serial), "17", zone_name);
-    for (const Entry& entry : entries) {
-        batch.put(families.at(entry.family % families.size()), entry.key, entry.value);
-    }
+    store::fuzzing::add_entries(batch, families, input);
     TAPIR_ASSERT(store->write(batch, store::Durability::buffered).has_value());
     return store;
 }
@@ -123,12 +78,12 @@ void check_served(const rpz::Apex& apex, const std::shared_ptr<const rpz::Snapsh
 
 extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size,
                                                std::size_t size_max, unsigned int seed) {
-    return fuzzing::mutate_by(data, size, size_max, seed, change);
+    return fuzzing::mutate_by(data, size, size_max, seed, store::fuzzing::change_store);
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const rpz::Apex apex = *rpz::Apex::create("dnstapir.");
-    const auto store = store_of(read_entries(std::as_bytes(std::span(data, size))), apex.zone);
+    const auto store = store_of(std::as_bytes(std::span(data, size)), apex.zone);
     std::string logged;
     const Log log = Log::to_string(logged);
     Counters counters;

@@ -1,6 +1,5 @@
 #include "tapir/store/store.hpp"
 
-#include <cstdlib>
 #include <filesystem>
 #include <map>
 #include <thread>
@@ -10,22 +9,10 @@
 #include <rapidcheck.h>
 #include <rapidcheck/gtest.h>
 
+#include "tapir/world/testing.hpp"
+
 namespace tapir::store {
 namespace {
-
-struct Folder {
-    Folder() {
-        path = testing::TempDir() + "tapir-store-XXXXXX";
-        EXPECT_NE(::mkdtemp(path.data()), nullptr);
-    }
-    Folder(const Folder&) = delete;
-    Folder& operator=(const Folder&) = delete;
-    ~Folder() {
-        std::error_code ignored;
-        std::filesystem::remove_all(path, ignored);
-    }
-    std::string path;
-};
 
 const std::vector<std::string> two_families{"a", "b"};
 
@@ -33,8 +20,8 @@ struct Memory {
     std::unique_ptr<Store> store = open_memory(two_families);
 };
 struct Rocks {
-    Folder folder;
-    std::unique_ptr<Store> store = open_rocksdb(folder.path, two_families).take();
+    world::TemporaryFolder folder;
+    std::unique_ptr<Store> store = open_rocksdb(folder.path(), two_families).take();
 };
 
 using Pairs = std::vector<std::pair<std::string, std::string>>;
@@ -168,43 +155,43 @@ RC_GTEST_PROP(Stores, Agree, (const std::vector<std::pair<std::string, std::stri
 }
 
 TEST(RocksStore, KeepsItsContentWhenOpenedAgainAndTakesNewFamilies) {
-    const Folder folder;
+    const world::TemporaryFolder folder;
     {
-        const auto store = open_rocksdb(folder.path, {"a"}).take();
+        const auto store = open_rocksdb(folder.path(), {"a"}).take();
         ASSERT_TRUE(store->put("a", as_bytes("1"), as_bytes("x"), Durability::buffered));
     }
-    const auto store = open_rocksdb(folder.path, {"a", "b"}).take();
+    const auto store = open_rocksdb(folder.path(), {"a", "b"}).take();
     EXPECT_EQ(all(*store, "a"), (Pairs{{"1", "x"}}));
     EXPECT_EQ(all(*store, "b"), Pairs{});
 }
 
 TEST(RocksStore, RefusesToOverlookAFamilyOrToShareTheFolder) {
-    const Folder folder;
+    const world::TemporaryFolder folder;
     {
-        const auto store = open_rocksdb(folder.path, two_families).take();
-        EXPECT_EQ(open_rocksdb(folder.path, two_families).error().code(), Code::unavailable);
+        const auto store = open_rocksdb(folder.path(), two_families).take();
+        EXPECT_EQ(open_rocksdb(folder.path(), two_families).error().code(), Code::unavailable);
     }
-    const auto again = open_rocksdb(folder.path, {"a"});
+    const auto again = open_rocksdb(folder.path(), {"a"});
     ASSERT_FALSE(again);
     EXPECT_EQ(again.error().code(), Code::invalid);
     EXPECT_NE(again.error().what().find("'b'"), std::string::npos);
 }
 
 TEST(RocksStore, SaysWhenItsFilesAreBroken) {
-    const Folder folder;
+    const world::TemporaryFolder folder;
     {
-        const auto store = open_rocksdb(folder.path, {"a"}).take();
+        const auto store = open_rocksdb(folder.path(), {"a"}).take();
         ASSERT_TRUE(store->put("a", as_bytes("1"), as_bytes("x"), Durability::synced));
     }
-    for (const auto& entry : std::filesystem::directory_iterator(folder.path)) {
+    for (const auto& entry : std::filesystem::directory_iterator(folder.path())) {
         if (entry.path().filename().string().starts_with("MANIFEST")) {
             std::filesystem::resize_file(entry.path(), 10);
         }
     }
-    const auto store = open_rocksdb(folder.path, {"a"});
+    const auto store = open_rocksdb(folder.path(), {"a"});
     ASSERT_FALSE(store);
     EXPECT_EQ(store.error().code(), Code::corrupt) << store.error().what();
-    EXPECT_NE(store.error().what().find(folder.path), std::string::npos);
+    EXPECT_NE(store.error().what().find(folder.path()), std::string::npos);
 }
 
 TEST(Number, IsReadBackOnlyAsItWasWritten) {

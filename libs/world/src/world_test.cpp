@@ -1,7 +1,6 @@
 #include <atomic>
 #include <chrono>
 #include <csignal>
-#include <filesystem>
 #include <future>
 #include <memory>
 #include <set>
@@ -20,6 +19,7 @@
 #include "tapir/world/files.hpp"
 #include "tapir/world/process.hpp"
 #include "tapir/world/step_thread.hpp"
+#include "tapir/world/testing.hpp"
 
 namespace tapir::world {
 namespace {
@@ -116,12 +116,9 @@ struct Disk {
     std::string root;
 };
 struct RealDisk final : Disk {
-    RealDisk() {
-        root = testing::TempDir() + "tapir-world-XXXXXX";
-        EXPECT_NE(::mkdtemp(root.data()), nullptr);
-    }
-    ~RealDisk() override { std::filesystem::remove_all(root); }
+    RealDisk() { root = folder.path(); }
     Files& files() override { return real; }
+    const TemporaryFolder folder;
     SystemFiles real;
 };
 struct MemoryDisk final : Disk {
@@ -384,22 +381,17 @@ TEST(StepThread, StepsWhenTheTimeHasComeAndWhenNotified) {
         return 60s;
     });
     const auto reaches = [&](int count) {
-        const auto deadline = std::chrono::steady_clock::now() + 20s;
-        while (steps < count && std::chrono::steady_clock::now() < deadline) {
-            std::this_thread::yield();
-        }
+        static_cast<void>(eventually([&] { return steps >= count; }));
         return steps.load();
     };
     EXPECT_EQ(reaches(1), 1);
     thread.notify();
     EXPECT_EQ(reaches(2), 2);
     // The thread may not wait yet when the time goes on.
-    const auto deadline = std::chrono::steady_clock::now() + 20s;
-    while (steps < 3 && std::chrono::steady_clock::now() < deadline) {
+    EXPECT_TRUE(eventually([&] {
         clock.advance(60s);
-        std::this_thread::yield();
-    }
-    EXPECT_GE(steps, 3);
+        return steps >= 3;
+    }));
     thread.stop();
     const int at_end = steps;
     thread.notify();

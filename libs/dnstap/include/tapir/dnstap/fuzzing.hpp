@@ -120,32 +120,23 @@ inline std::uint64_t some_number(Dice& dice) {
     }
 }
 
-inline Bytes change_fields(ByteView octets, Dice& dice, int depth);
-
-inline void change_field(Field& field, Dice& dice, int depth) {
-    if (field.wire == 2) {
-        const bool is_message = field.number == message_field && depth == 0;
-        if (is_message && !dice.one_in(16)) {
-            field.octets = change_fields(field.octets, dice, 1);
-        } else {
-            tapir::fuzzing::mutate_blindly(field.octets);
-        }
-    } else {
-        field.value = some_number(dice);
-    }
-    if (dice.one_in(8)) {
-        field.number = static_cast<std::uint32_t>(1 + dice.below(16));
-    }
-    if (dice.one_in(16)) {
-        field.wire = static_cast<unsigned>(dice.below(6));
-    }
-}
-
-// NOLINTNEXTLINE(misc-no-recursion): two levels
-inline Bytes change_fields(ByteView octets, Dice& dice, int depth) {
+// `change_octets` does what is to be done to the octets of a field of wire type 2.
+template <class Change>
+Bytes change_fields(ByteView octets, Dice& dice, const Change& change_octets) {
     Fields fields = read_fields(octets);
-    tapir::fuzzing::mutate_list(fields.list, dice,
-                                [&](Field& field) { change_field(field, dice, depth); });
+    tapir::fuzzing::mutate_list(fields.list, dice, [&](Field& field) {
+        if (field.wire == 2) {
+            change_octets(field);
+        } else {
+            field.value = some_number(dice);
+        }
+        if (dice.one_in(8)) {
+            field.number = static_cast<std::uint32_t>(1 + dice.below(16));
+        }
+        if (dice.one_in(16)) {
+            field.wire = static_cast<unsigned>(dice.below(6));
+        }
+    });
     if (dice.one_in(4)) {
         fields.rest.clear();
     }
@@ -154,7 +145,14 @@ inline Bytes change_fields(ByteView octets, Dice& dice, int depth) {
 
 // The frame with one of its fields changed, or one of those of the message in it.
 inline Bytes change_frame(ByteView frame, Dice& dice) {
-    return change_fields(frame, dice, 0);
+    const auto blindly = [](Field& field) { tapir::fuzzing::mutate_blindly(field.octets); };
+    return change_fields(frame, dice, [&](Field& field) {
+        if (field.number == message_field && !dice.one_in(16)) {
+            field.octets = change_fields(field.octets, dice, blindly);
+        } else {
+            blindly(field);
+        }
+    });
 }
 
 }  // namespace tapir::dnstap::fuzzing

@@ -83,13 +83,17 @@ inline Bytes change_store(ByteView input, Dice& dice) {
     return write_entries(std::move(entries));
 }
 
+inline void add_entries(Batch& batch, const std::vector<std::string>& families, ByteView input) {
+    for (const Entry& entry : read_entries(input)) {
+        batch.put(families[entry.family % families.size()], entry.key, entry.value);
+    }
+}
+
 // A store in memory that holds what the input says.
 inline std::unique_ptr<Store> store_of(const std::vector<std::string>& families, ByteView input) {
     auto store = open_memory(families);
     Batch batch;
-    for (const Entry& entry : read_entries(input)) {
-        batch.put(families[entry.family % families.size()], entry.key, entry.value);
-    }
+    add_entries(batch, families, input);
     TAPIR_ASSERT(store->write(batch, Durability::buffered).has_value());
     return store;
 }
