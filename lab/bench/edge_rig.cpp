@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "tapir/edge/settings.hpp"
+#include "tapir/edge/station.hpp"
 
 namespace tapir::bench {
 
@@ -60,17 +61,19 @@ Result<void> EdgeRig::build(const EdgeOptions& options) {
     const auto settings = TRY(text::Settings::parse("", "bench.toml", settings_table(), sets));
     lists_ = TRY(load_lists(files_, settings, options.profile));
     TRY(files_.make_directories(options.state));
-    store_ = TRY(store::open_rocksdb(options.state + "/store", {std::string(seen_family)}));
+    store_ = TRY(store::open_rocksdb(options.state + "/store", store_families()));
     ledger_ = TRY(EdgeLedger::open(files_, options.state + "/ledger", key_));
     outbox_ = TRY(Outbox::open(files_, options.state, *ledger_, {}, log_, counters_));
     seen_ = std::make_unique<Seen>(*store_, log_, counters_);
+    wildcards_.emplace(*store_, crypto::Secret::copy_of(Bytes(32)), log_, counters_);
     sink_ = std::make_unique<OutboxSink>(
         *outbox_, *seen_, leaf_context(settings, options.profile, *lists_, "bench"), options.times);
     times_ = options.times;
     CollectorSettings collecting;
     collecting.gate = gate_settings(settings, options.profile);
-    collector_ =
-        std::make_unique<Collector>(collecting, lists_, *seen_, key_, metrics_, log_, *sink_);
+    collecting.hll = worker_settings(settings, options.profile).hll;
+    collector_ = std::make_unique<Collector>(collecting, lists_, *seen_, *wildcards_, key_,
+                                             metrics_, log_, *sink_);
     counting_ = std::make_unique<CountingConsumer>(*collector_, options.times);
     PipelineSettings piping;
     piping.workers = options.workers;

@@ -11,6 +11,7 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "batch_writer.hpp"
@@ -22,6 +23,7 @@
 #include "tapir/store/store.hpp"
 #include "tapir/world/chance.hpp"
 #include "tapir/world/files.hpp"
+#include "wildcards.hpp"
 
 namespace tapir::bench {
 
@@ -108,6 +110,7 @@ private:
     std::unique_ptr<edge::EdgeLedger> ledger_;
     std::unique_ptr<edge::Outbox> outbox_;
     std::unique_ptr<edge::Seen> seen_;
+    std::optional<edge::Wildcards> wildcards_;
     std::unique_ptr<OutboxSink> sink_;
     std::unique_ptr<edge::Collector> collector_;
     std::unique_ptr<CountingConsumer> counting_;

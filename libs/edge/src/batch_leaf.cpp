@@ -36,6 +36,7 @@ Result<BatchLeaf> leaf_of(const ReadyBatch& batch, const LeafContext& context,
     leaf.count("rows", "released", suppressed.rows_released)
         .count("rows", "few_clients", suppressed.rows_few_clients)
         .count("rows", "few_networks", suppressed.rows_few_networks)
+        .count("rows", "evicted", suppressed.rows_evicted)
         .count("evicted", "stage_one", suppressed.cells_evicted)
         .count("evicted", "stage_two", suppressed.names_evicted)
         .count("evicted", "parents", suppressed.parents_evicted);

@@ -36,9 +36,11 @@ std::string lower_of(std::string_view name) {
 }
 
 privacy::RowCandidate candidate_of(const names::NameIndex& index, const RowTable& table,
-                                   const Row& row) {
+                                   std::uint32_t number) {
+    const Row& row = table[number];
     const names::Entry entry = index.entry(names::EntryId{row.index});
     privacy::RowCandidate candidate;
+    candidate.number = number;
     candidate.entry = names::to_text(entry);
     const names::RowLabels labels(entry);
     products::HistogramRow& out = candidate.row;
@@ -70,16 +72,26 @@ privacy::RowCandidate candidate_of(const names::NameIndex& index, const RowTable
 }  // namespace
 
 Collector::Collector(const CollectorSettings& settings, std::shared_ptr<const Lists> lists,
-                     Seen& seen, const jose::PrivateJwk& signer, EdgeMetrics& metrics,
-                     const Log& log, BatchSink& sink)
+                     Seen& seen, Wildcards& wildcards, const jose::PrivateJwk& signer,
+                     EdgeMetrics& metrics, const Log& log, BatchSink& sink)
     : settings_(settings),
       lists_(std::move(lists)),
       seen_(seen),
+      wildcards_(wildcards),
       signer_(signer),
       metrics_(metrics),
       log_(log),
       sink_(sink),
-      names_(settings.gate) {}
+      names_(settings.gate, &wildcards) {
+    if (privacy::row_clients_min(settings.gate.profile) == 0 || settings.single_interval) {
+        return;
+    }
+    std::int64_t narrower = 1;
+    for (const std::int64_t minutes : privacy::wider_intervals) {
+        wide_.emplace_back(minutes, std::exchange(narrower, minutes), settings.wide_row_count_max,
+                           settings.hll);
+    }
+}
 
 void Collector::on_batch(BatchResult&& result) {
     day_ = result.day;
@@ -122,6 +134,9 @@ void Collector::offer(const NameFound& found, std::string_view name, const priva
         }
         is_new = true;
         metrics_.released(privacy::Product::new_qname, 1);
+        if (offer.is_old) {
+            metrics_.released_domain(*offer.is_old);
+        }
         released_.push_back(std::move(released));
         released_names_.push_back(std::move(known_as));
     }
@@ -143,7 +158,8 @@ void Collector::on_minute_begin(Minute minute, const std::shared_ptr<const Day>&
         interval_ = interval;
     }
     day_ = day;
-    names_.turn(start);
+    wildcards_.start_day(static_cast<std::uint64_t>(day->number));
+    names_.turn(start, *day->gate);
 }
 
 void Collector::on_minute_end(Minute minute, std::optional<MinuteTable>&& table) {
@@ -159,43 +175,77 @@ void Collector::on_minute_end(Minute minute, std::optional<MinuteTable>&& table)
         table.emplace(MinuteTable{
             .minute = minute, .gate = day_->gate, .rows = RowTable(sketch::HllSettings{})});
     }
-    const UtcTime start = start_of(minute);
-    gate_minute({.start = start, .stop = start + minute_length}, std::move(*table));
-}
-
-void Collector::gate_minute(const products::Interval& interval, MinuteTable&& table) {
-    // Most rows have too few clients whatever their threshold is: nothing is made of them.
-    const unsigned clients_min = privacy::row_clients_min(settings_.gate.profile);
-    std::uint64_t rows_short = 0;
-    std::vector<privacy::RowCandidate> candidates;
-    for (std::size_t i = 0; i < table.rows.size(); ++i) {
-        const Row& row = table.rows[i];
-        if (table.rows.estimate(row.v4.clients) < clients_min &&
-            table.rows.estimate(row.v6.clients) < clients_min) {
-            ++rows_short;
-        } else {
-            candidates.push_back(candidate_of(lists_->well_known, table.rows, row));
+    for (std::size_t width = 0; width < wide_.size(); ++width) {
+        if (auto over = wide_[width].begin(minute, table->gate)) {
+            gate_rows(std::move(*over), width + 1);
         }
     }
-    auto released =
-        privacy::release_histogram(settings_.gate, interval, std::move(candidates), *table.gate);
+    const UtcTime start = start_of(minute);
+    gate_rows({.interval = {.start = start, .stop = start + minute_length},
+               .rows = std::move(table->rows),
+               .gate = std::move(table->gate)},
+              0);
+    for (std::size_t width = 0; width < wide_.size(); ++width) {
+        if (auto over = wide_[width].end(minute)) {
+            gate_rows(std::move(*over), width + 1);
+        }
+    }
+}
+
+void Collector::gate_rows(WideRows::Over&& over, std::size_t width) {
+    // Most rows have too few clients whatever their threshold is: nothing is made of them.
+    const unsigned clients_min = privacy::row_clients_min(settings_.gate.profile);
+    std::vector<std::uint32_t> few_clients;
+    std::vector<privacy::RowCandidate> candidates;
+    for (std::uint32_t i = 0; i < over.rows.size(); ++i) {
+        const Row& row = over.rows[i];
+        if (over.rows.estimate(row.v4.clients) < clients_min &&
+            over.rows.estimate(row.v6.clients) < clients_min) {
+            few_clients.push_back(i);
+        } else {
+            candidates.push_back(candidate_of(lists_->well_known, over.rows, i));
+        }
+    }
+    auto released = privacy::release_histogram(settings_.gate, over.interval, std::move(candidates),
+                                               *over.gate);
     if (!released) {
         metrics_.lost(privacy::Product::histogram);
-        log_.error("collector", "a histogram could not be written and is lost",
-                   {{"minute", interval.start.to_string()}, {"reason", released.error().what()}});
+        log_.error(
+            "collector", "a histogram could not be written and is lost",
+            {{"minute", over.interval.start.to_string()}, {"reason", released.error().what()}});
         return;
     }
-    released->rows_few_clients += rows_short;
     for (Suppressed* counts : {&suppressed_, &totals_}) {
         counts->rows_released += released->rows_released;
-        counts->rows_few_clients += released->rows_few_clients;
-        counts->rows_few_networks += released->rows_few_networks;
     }
     metrics_.released(privacy::Product::histogram, released->rows_released);
-    metrics_.rows_withheld(released->rows_few_clients, released->rows_few_networks);
-    if (auto& payload = released->payload) {
+    few_clients.insert(few_clients.end(), released->few_clients.begin(),
+                       released->few_clients.end());
+    withhold(over, width, std::move(few_clients), std::move(released->few_networks));
+    if (auto& payload = released->payload; payload && over.is_wider) {
         payloads_.push_back(std::move(*payload));
     }
+}
+
+void Collector::withhold(const WideRows::Over& over, std::size_t width,
+                         std::vector<std::uint32_t>&& few_clients,
+                         std::vector<std::uint32_t>&& few_networks) {
+    std::uint64_t evicted = 0;
+    if (width < wide_.size()) {
+        WideRows& wider = wide_[width];
+        const std::uint64_t before = wider.evicted();
+        few_clients.insert(few_clients.end(), few_networks.begin(), few_networks.end());
+        wider.add(over.rows, few_clients);
+        evicted = wider.evicted() - before;
+        few_clients.clear();
+        few_networks.clear();
+    }
+    for (Suppressed* counts : {&suppressed_, &totals_}) {
+        counts->rows_few_clients += few_clients.size();
+        counts->rows_few_networks += few_networks.size();
+        counts->rows_evicted += evicted;
+    }
+    metrics_.rows_withheld(few_clients.size(), few_networks.size(), evicted);
 }
 
 void Collector::on_cut(UtcTime time) {
@@ -250,8 +300,17 @@ void Collector::finish(std::optional<DataClock::Bounds> bounds, UtcTime time) {
                 .minute = 0, .gate = day_->gate, .rows = RowTable(sketch::HllSettings{})});
         }
         if (single_) {
-            gate_minute(interval, std::move(*single_));
+            gate_rows({.interval = interval,
+                       .rows = std::move(single_->rows),
+                       .gate = std::move(single_->gate)},
+                      0);
             single_.reset();
+        }
+    }
+    // Early, with their true length.
+    for (std::size_t width = 0; width < wide_.size(); ++width) {
+        if (auto over = wide_[width].close()) {
+            gate_rows(std::move(*over), width + 1);
         }
     }
     cut(interval_.value_or(time));

@@ -1,7 +1,7 @@
 // What is counted becomes what may leave: names through the name gate, minutes through the
 // histogram gate, both put together as one batch.
 //
-//     Collector collector(settings, seen, signer, metrics, sink);
+//     Collector collector(settings, lists, seen, wildcards, signer, metrics, log, sink);
 //     Pipeline pipeline(..., collector);
 //
 // The twin cuts a batch whenever the data's clock enters a new interval; live, cut() says when.
@@ -19,6 +19,8 @@
 #include "seen.hpp"
 #include "tapir/jose/jwk.hpp"
 #include "tapir/privacy/gate.hpp"
+#include "wide_rows.hpp"
+#include "wildcards.hpp"
 
 namespace tapir::edge {
 
@@ -28,6 +30,7 @@ struct Suppressed {
     std::uint64_t rows_released = 0;
     std::uint64_t rows_few_clients = 0;
     std::uint64_t rows_few_networks = 0;
+    std::uint64_t rows_evicted = 0;  // there was no room for them in a wider interval
     std::uint64_t cells_evicted = 0;
     std::uint64_t names_evicted = 0;
     std::uint64_t parents_evicted = 0;
@@ -54,13 +57,16 @@ struct CollectorSettings {
     bool cuts_by_data = true;      // the twin
     std::int64_t interval_s = 60;  // of batches, where cut by data
     bool single_interval = false;
+    // Rows that may wait in each of the wider intervals, and how their clients are counted.
+    std::size_t wide_row_count_max = edge::wide_row_count_max;
+    sketch::HllSettings hll;
 };
 
 class Collector final : public Consumer {
 public:
     Collector(const CollectorSettings& settings, std::shared_ptr<const Lists> lists, Seen& seen,
-              const jose::PrivateJwk& signer, EdgeMetrics& metrics, const Log& log,
-              BatchSink& sink);
+              Wildcards& wildcards, const jose::PrivateJwk& signer, EdgeMetrics& metrics,
+              const Log& log, BatchSink& sink);
 
     void on_batch(BatchResult&& result) override;
     void on_minute_begin(Minute minute, const std::shared_ptr<const Day>& day) override;
@@ -77,13 +83,18 @@ public:
 
 private:
     void offer(const NameFound& found, std::string_view name, const privacy::GateKey& key);
-    void gate_minute(const products::Interval& interval, MinuteTable&& table);
+    // Rows of an interval; those short of their threshold go on from `width` to the next wider.
+    void gate_rows(WideRows::Over&& over, std::size_t width);
+    void withhold(const WideRows::Over& over, std::size_t width,
+                  std::vector<std::uint32_t>&& few_clients,
+                  std::vector<std::uint32_t>&& few_networks);
     void cut(UtcTime time);
     void count(Fate fate);
 
     CollectorSettings settings_;
     std::shared_ptr<const Lists> lists_;
     Seen& seen_;
+    Wildcards& wildcards_;
     const jose::PrivateJwk& signer_;
     EdgeMetrics& metrics_;
     const Log& log_;
@@ -94,6 +105,7 @@ private:
     std::shared_ptr<const Day> day_;
     std::optional<UtcTime> interval_;  // the one that is open, where cut by data
     std::optional<MinuteTable> single_;
+    std::vector<WideRows> wide_;  // narrow to wide; none where no row waits
     std::vector<privacy::Released<products::NewQname>> released_;
     std::vector<std::string> released_names_;  // of `released_`, as Seen knows them
     std::vector<privacy::Released<privacy::Payload>> payloads_;

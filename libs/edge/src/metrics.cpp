@@ -64,6 +64,9 @@ EdgeMetrics::EdgeMetrics(Counters& counters)
       rows_few_networks_(counters.counter("tapir_edge_rows_withheld_total",
                                           "Histogram rows that were not released, by reason.",
                                           {{"reason", "few_networks"}})),
+      rows_evicted_(counters.counter("tapir_edge_rows_withheld_total",
+                                     "Histogram rows that were not released, by reason.",
+                                     {{"reason", "evicted"}})),
       cells_evicted_(counters.counter("tapir_edge_pending_evicted_total",
                                       "Pending names that fell out of a full table, by stage.",
                                       {{"stage", "one"}})),
@@ -84,6 +87,13 @@ EdgeMetrics::EdgeMetrics(Counters& counters)
         }
     }
     counters.counter("edm_new_qname_discarded_total", edm_help);
+    for (const bool is_old : {false, true}) {
+        domains_[is_old ? 1 : 0] = &counters.counter(
+            "tapir_edge_domains_released_total",
+            "Registered domains that the gate has released, by whether any client had asked for "
+            "them on one of the 30 days before. For the operator: it does not leave.",
+            {{"history", is_old ? "rare" : "new"}});
+    }
     for (std::size_t i = 0; i < dns_errors_.size(); ++i) {
         dns_errors_.at(i) = &counters.counter(
             "tapir_edge_dns_errors_total", "DNS messages that are not as they must be, by fault.",
@@ -150,13 +160,19 @@ void EdgeMetrics::released(privacy::Product product, std::uint64_t n) {
     released_.at(static_cast<std::size_t>(product))->add(n);
 }
 
+void EdgeMetrics::released_domain(bool is_old) {
+    domains_[is_old ? 1 : 0]->add();
+}
+
 void EdgeMetrics::lost(privacy::Product product) {
     lost_.at(static_cast<std::size_t>(product))->add();
 }
 
-void EdgeMetrics::rows_withheld(std::uint64_t few_clients, std::uint64_t few_networks) {
+void EdgeMetrics::rows_withheld(std::uint64_t few_clients, std::uint64_t few_networks,
+                                std::uint64_t evicted) {
     rows_few_clients_.add(few_clients);
     rows_few_networks_.add(few_networks);
+    rows_evicted_.add(evicted);
 }
 
 void EdgeMetrics::pending_evicted(std::uint64_t cells, std::uint64_t names, std::uint64_t parents) {

@@ -36,9 +36,12 @@ public:
     void add(const FateCounts& fates);
     void add(Fate fate);
     void released(privacy::Product product, std::uint64_t n);
+    // A registered domain: new here, or asked for before, by too few.
+    void released_domain(bool is_old);
     // Made ready to leave, and then could not be.
     void lost(privacy::Product product);
-    void rows_withheld(std::uint64_t few_clients, std::uint64_t few_networks);
+    void rows_withheld(std::uint64_t few_clients, std::uint64_t few_networks,
+                       std::uint64_t evicted);
     void pending_evicted(std::uint64_t cells, std::uint64_t names, std::uint64_t parents);
 
 private:
@@ -49,8 +52,10 @@ private:
     std::array<Counter*, dnstap::message_type_max + 1> types_{};
     std::array<Counter*, privacy::product_count> released_{};
     std::array<Counter*, privacy::product_count> lost_{};
+    std::array<Counter*, 2> domains_{};  // new, old
     Counter& rows_few_clients_;
     Counter& rows_few_networks_;
+    Counter& rows_evicted_;
     Counter& cells_evicted_;
     Counter& names_evicted_;
     Counter& parents_evicted_;

@@ -158,6 +158,12 @@ SaltSource salts_of(const client::DayKey& day) {
     };
 }
 
+crypto::Secret wildcard_key_of(const client::DayKey& day) {
+    Bytes octets(crypto::sha256_size);
+    day.derive("tapir wildcards", octets);
+    return crypto::Secret::taken_from(std::move(octets));
+}
+
 }  // namespace
 
 Result<void> process(const ProcessOptions& options, const text::Settings& settings,
@@ -169,16 +175,18 @@ Result<void> process(const ProcessOptions& options, const text::Settings& settin
     const auto ledger = TRY(EdgeLedger::open(files, options.out + "/ledger", keys.signing));
     Counters counters;
     EdgeMetrics metrics(counters);
-    const auto store = store::open_memory({std::string(seen_family)});
+    const auto store = store::open_memory({std::string(seen_family), std::string(wildcard_family)});
     Seen seen(*store, log, counters);
+    Wildcards wildcards(*store, wildcard_key_of(keys.day), log, counters);
     TwinSink sink(options.out, leaf_context(settings, profile, *lists, options.version),
                   salts_of(keys.day), *ledger, files, seen);
 
     CollectorSettings collecting;
     collecting.gate = gate_settings(settings, profile);
+    collecting.hll = worker_settings(settings, profile).hll;
     collecting.interval_s = privacy::rule_for(privacy::Product::new_qname, profile).time_s;
     collecting.single_interval = options.single_interval;
-    Collector collector(collecting, lists, seen, keys.signing, metrics, log, sink);
+    Collector collector(collecting, lists, seen, wildcards, keys.signing, metrics, log, sink);
 
     PipelineSettings piping;
     piping.workers = static_cast<std::size_t>(settings.integer("workers"));

@@ -328,17 +328,20 @@ void RowTable::merge(RowTable&& other) {
         return;
     }
     for (std::size_t i = 0; i < other.size(); ++i) {
-        const Row& theirs = other[i];
-        Row& ours = row(theirs.index);
-        for (std::size_t counter = 0; counter < row_counter_count; ++counter) {
-            raise(ours.counters[counter], theirs.counters[counter]);
-        }
-        for (const auto family : {&Row::v4, &Row::v6}) {
-            (ours.*family).networks.merge((theirs.*family).networks);
-            merge((ours.*family).clients, (theirs.*family).clients, *other.store_);
-        }
+        add(other, other[i]);
     }
     other = RowTable(settings_);
+}
+
+void RowTable::add(const RowTable& from, const Row& theirs) {
+    Row& ours = row(theirs.index);
+    for (std::size_t counter = 0; counter < row_counter_count; ++counter) {
+        raise(ours.counters[counter], theirs.counters[counter]);
+    }
+    for (const auto family : {&Row::v4, &Row::v6}) {
+        (ours.*family).networks.merge((theirs.*family).networks);
+        merge((ours.*family).clients, (theirs.*family).clients, *from.store_);
+    }
 }
 
 }  // namespace tapir::edge

@@ -114,6 +114,8 @@ public:
     std::optional<Bytes> sketch(const ClientSet& clients) const;
 
     void merge(RowTable&& other);
+    // The same for one row of another table, which keeps it.
+    void add(const RowTable& from, const Row& row);
 
     std::size_t size() const { return store_->row_count; }
     bool is_empty() const { return size() == 0; }

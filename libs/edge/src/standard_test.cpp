@@ -11,6 +11,7 @@
 #include "setup.hpp"
 #include "tapir/crypto/base64.hpp"
 #include "tapir/privacy/threshold.hpp"
+#include "tapir/products/histogram.hpp"
 #include "tapir/products/new_qname.hpp"
 #include "testing_frames.hpp"
 #include "testing_tools.hpp"
@@ -177,6 +178,46 @@ TEST(Standard, ReleasesARowFromItsThresholdOn) {
         EXPECT_EQ(row.at(5), "true") << "no sketch leaves";
     }
     EXPECT_TRUE(std::ranges::is_sorted(run.rows, {}, [](const auto& row) { return row.at(0); }));
+}
+
+// R5: a row goes whole from the minute to the ten minutes to the hour, and then nowhere.
+TEST(Standard, ReleasesARowInTheNarrowestIntervalThatHasEnoughClients) {
+    constexpr std::int64_t hour = t0 / 3600 * 3600;
+    const auto ask = [](std::vector<Bytes>& frames, const std::string& name, unsigned clients,
+                        std::int64_t length) {
+        for (unsigned i = 0; i < clients; ++i) {
+            frames.push_back(frame_of(
+                {.name = name, .client = client_of(i), .time = hour + length * i / clients}));
+        }
+    };
+    std::vector<Bytes> frames;
+    ask(frames, "minute.se.", 45, 60);
+    ask(frames, "ten.se.", 45, 600);
+    ask(frames, "hour.se.", 45, 3600);
+    ask(frames, "never.se.", 9, 3600);
+    ask(frames, "not-listed.se.", 60, 3600);  // a frame each minute
+    std::ranges::stable_sort(frames, {}, [](const Bytes& frame) {
+        return dnstap::ResponseFields::parse(frame)->response_time()->seconds();
+    });
+    const Outcome run = twin(frames, {}, "minute.se\nten.se\nhour.se\nnever.se\n");
+    std::map<std::string, std::string> found;
+    for (const auto& [file, content] : run.histograms) {
+        EXPECT_EQ(content.size() % 4096, 0U) << file;
+    }
+    for (const auto& row : run.rows) {
+        EXPECT_TRUE(found.emplace(row.at(0), row.at(3)).second) << row.at(0) << " twice";
+    }
+    EXPECT_EQ(found, (std::map<std::string, std::string>{
+                         {"minute.se", "40"}, {"ten.se", "40"}, {"hour.se", "40"}}));
+    std::set<std::string> lengths;
+    for (const auto& [file, content] : run.histograms) {
+        const auto interval = products::parse_histogram_file_name(file);
+        lengths.insert(products::aggregate_interval(*interval).substr(20));
+    }
+    EXPECT_EQ(lengths, (std::set<std::string>{"/PT1M", "/PT10M", "/PT1H"}));
+    EXPECT_EQ(run.histograms.size(), 60U + 6 + 1) << "each is sent, also when it is empty";
+    EXPECT_EQ(*run.report.find("rows")->integer("few_clients"), 1);
+    EXPECT_FALSE(is_anywhere(run, "never"));
 }
 
 TEST(Standard, NeverReleasesANameShortOfItsThreshold) {

@@ -58,6 +58,7 @@ struct Counting {
     LiveProfile profile;
     std::int64_t interval_s = usual_batch_s;
     std::unique_ptr<Seen> seen;
+    std::optional<Wildcards> wildcards;
     std::unique_ptr<BatchWriter> writer;
     std::unique_ptr<BatchQueue> queue;  // where a thread writes
     std::unique_ptr<Collector> collector;
@@ -71,7 +72,7 @@ struct Counting {
 }  // namespace
 
 std::vector<std::string> store_families() {
-    return {std::string(seen_family)};
+    return {std::string(seen_family), std::string(wildcard_family)};
 }
 
 // In the order in which each is needed.
@@ -232,6 +233,8 @@ Result<void> Station::begin() {
         return ports.chance.bytes<ledger::salt_size>();
     };
     counting->seen = std::make_unique<Seen>(ports.store, ports.log, ports.counters);
+    counting->wildcards =
+        TRY(Wildcards::open(ports.store, ports.chance, ports.log, ports.counters));
     counting->writer = std::make_unique<BatchWriter>(
         *self.outbox, *counting->seen, leaf_context(settings, profile, *lists, self.version), salts,
         self.options.on_batch);
@@ -242,10 +245,12 @@ Result<void> Station::begin() {
     }
     CollectorSettings collecting;
     collecting.gate = gate_settings(settings, profile);
+    collecting.hll = worker_settings(settings, profile).hll;
     collecting.gate.pending = self.options.pending;
     collecting.cuts_by_data = false;
-    counting->collector = std::make_unique<Collector>(collecting, lists, *counting->seen, *self.key,
-                                                      self.metrics, ports.log, *sink);
+    counting->collector =
+        std::make_unique<Collector>(collecting, lists, *counting->seen, *counting->wildcards,
+                                    *self.key, self.metrics, ports.log, *sink);
     DayKeys keys = TRY(self.read_day_keys());
     PipelineSettings piping;
     piping.workers = static_cast<std::size_t>(settings.integer("workers"));

@@ -102,9 +102,11 @@ NameGate::NameGate(const GateSettings& settings, WildcardMemory* memory)
                    : PendingLimits{.cell_count = 0, .name_count = 0, .starts_an_hour_max = 0},
                settings.single_site ? 0 : rule_.threshold.networks_min),
       children_(rule_.form == Form::ladder ? settings.parent_count : 0),
+      rarity_(rule_.threshold.applies() ? settings.rarity_bits : 0),
       memory_(memory) {}
 
-void NameGate::turn(UtcTime time) {
+void NameGate::turn(UtcTime time, const GateKey& key) {
+    rarity_.start_day(time.seconds() / hour_s / hours_in_day, key);
     const std::int64_t hour = time.seconds() / hour_s;
     if (hour_ && *hour_ != hour) {
         if (*hour_ / hours_in_day != hour / hours_in_day) {
@@ -124,7 +126,14 @@ NameGate::Offer NameGate::offer(const NameCandidate& candidate, const GateKey& k
         offer.released.emplace_back(mint, event_of(rule_, candidate.name, candidate));
         return offer;
     }
-    count(candidate.name.substr(candidate.domain_start), candidate.sighting, candidate, key, offer);
+    const std::string_view domain = candidate.name.substr(candidate.domain_start);
+    count(domain, candidate.sighting, candidate, key, offer);
+    if (offer.outcome == PendingOutcome::first_client) {
+        rarity_.saw(domain);
+    }
+    if (offer.outcome == PendingOutcome::reached) {
+        offer.is_old = rarity_.is_old(domain);
+    }
     // What is below a domain is counted once the domain has been released, so a flood of names
     // below one that is not costs no memory.
     if (offer.outcome == PendingOutcome::done && candidate.domain_start > 0) {
@@ -240,10 +249,17 @@ Result<ReleasedHistogram> release_histogram(const GateSettings& settings,
     const Rule& rule = rule_for(Product::histogram, settings.profile);
     ReleasedHistogram out;
     std::erase_if(candidates, [&](RowCandidate& candidate) {
-        const RowVerdict verdict = judge(rule, settings.single_site, candidate, key);
-        out.rows_few_clients += verdict == RowVerdict::few_clients ? 1 : 0;
-        out.rows_few_networks += verdict == RowVerdict::few_networks ? 1 : 0;
-        return verdict != RowVerdict::released;
+        switch (judge(rule, settings.single_site, candidate, key)) {
+            case RowVerdict::released:
+                return false;
+            case RowVerdict::few_clients:
+                out.few_clients.push_back(candidate.number);
+                break;
+            case RowVerdict::few_networks:
+                out.few_networks.push_back(candidate.number);
+                break;
+        }
+        return true;
     });
     out.rows_released = candidates.size();
     if (candidates.empty() && rule.size_step == 1) {

@@ -82,7 +82,7 @@ const products::Interval minute{.start = UtcTime::from_seconds(600),
 TEST(NameGate, ReleasesANameOnceInTheFormOfItsRule) {
     const GateKey key = key_of();
     NameGate gate({});
-    gate.turn(UtcTime::from_seconds(600));
+    gate.turn(UtcTime::from_seconds(600), key);
     const auto released = names(gate, 5, key);
     ASSERT_EQ(released.size(), 5U);
     const products::NewQname& event = released.front().value();
@@ -90,7 +90,7 @@ TEST(NameGate, ReleasesANameOnceInTheFormOfItsRule) {
     EXPECT_FALSE(event.qtype) << "TXT is not told";
     EXPECT_EQ(event.flags, 0x8083);
     EXPECT_FALSE(event.timestamp) << "the batch's, not the frame's";
-    gate.turn(UtcTime::from_seconds(86'400 + 600));
+    gate.turn(UtcTime::from_seconds(86'400 + 600), key);
     EXPECT_EQ(names(gate, 5, key).size(), 5U) << "a new day counts anew";
 }
 
@@ -129,7 +129,7 @@ unsigned threshold_of(std::string_view name, const GateKey& key) {
 TEST(NameGate, ClimbsFromTheDomainToTheHostEachFromItsThresholdOn) {
     const GateKey key = key_of();
     NameGate gate({});
-    gate.turn(UtcTime::from_seconds(600));
+    gate.turn(UtcTime::from_seconds(600), key);
     const Names asked{"anna.eu.one.se."};
     // Who came before the domain's threshold was reached does not count for what is below it.
     EXPECT_EQ(released_of(gate, asked, 7, threshold_of("one.se.", key) + 9, key), Names{"one.se."});
@@ -142,21 +142,47 @@ TEST(NameGate, ClimbsFromTheDomainToTheHostEachFromItsThresholdOn) {
 TEST(NameGate, HasNoParentThatSaysNoMoreThanTheDomain) {
     const GateKey key = key_of();
     NameGate gate({});
-    gate.turn(UtcTime::from_seconds(600));
+    gate.turn(UtcTime::from_seconds(600), key);
     EXPECT_EQ(released_of(gate, {"www.one.se."}, 7, 200, key), (Names{"one.se.", "www.one.se."}));
 }
 
 TEST(NameGate, NeverReleasesAHostThatFewAskFor) {
     const GateKey key = key_of();
     NameGate gate({});
-    gate.turn(UtcTime::from_seconds(600));
+    gate.turn(UtcTime::from_seconds(600), key);
     EXPECT_EQ(released_of(gate, {"www.one.se."}, 7, threshold_of("one.se.", key) + 9, key),
               Names{"one.se."});
     NameGate other({});
-    other.turn(UtcTime::from_seconds(600));
+    other.turn(UtcTime::from_seconds(600), key);
     const Names domain = released_of(other, {"one.se."}, 7, 100, key);
     EXPECT_EQ(domain, Names{"one.se."});
     EXPECT_TRUE(released_of(other, {"x.one.se.", "y.z.one.se."}, 7, 9, key).empty());
+}
+
+TEST(NameGate, TellsTheOperatorOfADomainThatIsOldButRare) {
+    const GateKey key = key_of();
+    NameGate gate({});
+    const auto offer_of = [&](const std::string& name, unsigned clients) {
+        std::optional<bool> is_old;
+        for (std::uint64_t i = 0; i < clients; ++i) {
+            NameCandidate candidate;
+            candidate.name = name;
+            candidate.sighting = {.name = key.fingerprint(name),
+                                  .family = Family::ipv4,
+                                  .client = mix(i + 1),
+                                  .network = mix(i % 5 + 77),
+                                  .client_day = mix(i + 5000)};
+            const auto offer = gate.offer(candidate, key);
+            EXPECT_EQ(offer.is_old.has_value(), !offer.released.empty());
+            is_old = offer.is_old ? offer.is_old : is_old;
+        }
+        return is_old;
+    };
+    gate.turn(UtcTime::from_seconds(600), key);
+    EXPECT_FALSE(offer_of("rare.se.", 5));
+    gate.turn(UtcTime::from_seconds(86'400 + 600), key);
+    EXPECT_EQ(offer_of("rare.se.", 100), true);
+    EXPECT_EQ(offer_of("new.se.", 100), false);
 }
 
 class Wildcards final : public WildcardMemory {
@@ -174,7 +200,7 @@ TEST(NameGate, CountsTheChildrenOfAWildcardAsOne) {
     const GateKey key = key_of();
     Wildcards memory;
     NameGate gate({}, &memory);
-    gate.turn(UtcTime::from_seconds(600));
+    gate.turn(UtcTime::from_seconds(600), key);
     released_of(gate, {"one.se."}, 7, 100, key);
     Names flood;
     for (int n = 0; n < 1000; ++n) {
@@ -201,7 +227,7 @@ TEST(NameGate, CountsTheChildrenOfAWildcardAsOne) {
     EXPECT_EQ(all, Names{"*.cdn.one.se."});
 
     // The next day it is known before a single child has been counted.
-    gate.turn(UtcTime::from_seconds(86'400 + 600));
+    gate.turn(UtcTime::from_seconds(86'400 + 600), key);
     released_of(gate, {"one.se."}, 7, 100, key);
     memory.asked.clear();
     released_of(gate, {"a.cdn.one.se.", "b.cdn.one.se."}, 7, 1, key);
@@ -214,7 +240,7 @@ TEST(NameGate, IsNotFilledByAFloodBelowADomain) {
     GateSettings settings;
     settings.pending = {.cell_count = 4096, .name_count = 4096, .starts_an_hour_max = 200};
     NameGate gate(settings);
-    gate.turn(UtcTime::from_seconds(600));
+    gate.turn(UtcTime::from_seconds(600), key);
     released_of(gate, {"one.se."}, 7, 100, key);
     for (unsigned n = 0; n < 20'000; ++n) {
         released_of(gate, {"r" + std::to_string(n) + ".one.se."}, 7, 1, key);
@@ -289,10 +315,10 @@ TEST(Histogram, DropsRowsShortOfTheirThresholdAndCountsThem) {
     const GateKey key = key_of();
     const auto few = release_histogram({}, minute, rows(9, 9, 3), key);
     EXPECT_EQ(few->rows_released, 0U);
-    EXPECT_EQ(few->rows_few_clients, 2U);
+    EXPECT_EQ(few->few_clients.size(), 2U);
     EXPECT_TRUE(few->payload.has_value()) << "sent also when empty";
     const auto narrow = release_histogram({}, minute, rows(500, 0, 2), key);
-    EXPECT_EQ(narrow->rows_few_networks, 2U);
+    EXPECT_EQ(narrow->few_networks.size(), 2U);
     const auto waived =
         release_histogram({.profile = Profile::standard, .single_site = true, .pending = {}},
                           minute, rows(500, 0, 1), key);
@@ -320,7 +346,7 @@ TEST(Histogram, NeverReleasesBelowTheFewestClientsAndSometimesAtThem) {
         const GateSettings settings{.profile = profile, .single_site = false, .pending = {}};
         const auto none = release_histogram(settings, minute, many_rows(fewest - 1), key);
         EXPECT_EQ(none->rows_released, 0U);
-        EXPECT_EQ(none->rows_few_clients, 2000U);
+        EXPECT_EQ(none->few_clients.size(), 2000U);
         const auto some = release_histogram(settings, minute, many_rows(fewest), key);
         EXPECT_GT(some->rows_released, 0U) << "the bound is no lower than it must be";
     }

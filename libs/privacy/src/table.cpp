@@ -13,13 +13,14 @@ constexpr Threshold strict{.centre = 40, .min = 20, .max = 80, .epsilon = 0.25, 
 
 constexpr std::string_view clients_of_row =
     "distinct clients of one family that asked for the entry";
+constexpr std::string_view intervals = "minute, else ten minutes, else hour";
 constexpr std::string_view clients_of_name =
     "distinct clients of one family that asked for the form, or below it";
 
 constexpr std::array<Rule, product_count * profile_count> table{{
-    {Product::histogram, Profile::standard, clients_of_row, "minute", standard, Form::list_entry,
+    {Product::histogram, Profile::standard, clients_of_row, intervals, standard, Form::list_entry,
      Numbers::floored, false, 60, 4096},
-    {Product::histogram, Profile::strict, clients_of_row, "minute", strict, Form::list_entry,
+    {Product::histogram, Profile::strict, clients_of_row, intervals, strict, Form::list_entry,
      Numbers::floored, false, 60, 4096},
     {Product::histogram, Profile::compatible, "nothing", "minute", none, Form::list_entry,
      Numbers::exact, true, 60, 1},

@@ -1,7 +1,7 @@
 // The release gate: the one place where a Released is made (DESIGN.md §3).
 //
 //     NameGate names(Profile::standard, {.single_site = false});
-//     names.turn(time);                                          // before the frames of `time`
+//     names.turn(time, key);                                     // before the frames of `time`
 //     auto offer = names.offer(candidate, key);                  // a frame's name, not listed
 //     for (auto& name : offer.released) { batch.push_back(std::move(name)); }
 //
@@ -29,6 +29,7 @@
 #include "tapir/privacy/children.hpp"
 #include "tapir/privacy/gate_key.hpp"
 #include "tapir/privacy/pending.hpp"
+#include "tapir/privacy/rarity.hpp"
 #include "tapir/privacy/released.hpp"
 #include "tapir/privacy/table.hpp"
 #include "tapir/products/histogram.hpp"
@@ -54,6 +55,7 @@ struct GateSettings {
     bool single_site = false;  // waives that clients must come from several networks
     PendingLimits pending;
     std::size_t parent_count = 1U << 14U;  // of which distinct children are counted
+    std::size_t rarity_bits = rarity_bits_usual;
 };
 
 // A name that a frame asked for.
@@ -84,12 +86,16 @@ public:
     explicit NameGate(const GateSettings& settings, WildcardMemory* memory = nullptr);
 
     // The time of the frames that come; a new hour or UTC day empties what belongs to the old.
-    void turn(UtcTime time);
+    // `key` is the day's.
+    void turn(UtcTime time, const GateKey& key);
 
     struct Offer {
         // Of the most detailed form that was counted.
         PendingOutcome outcome = PendingOutcome::waiting;
         std::vector<Released<products::NewQname>> released;  // two at most
+        // Of a registered domain that is released: whether it was asked for before today, by too
+        // few. For the operator alone (rarity.hpp).
+        std::optional<bool> is_old;
     };
     Offer offer(const NameCandidate& candidate, const GateKey& key);
     // Asks for the memory that an offer of it will read. Purely for speed.
@@ -108,6 +114,7 @@ private:
     const Rule& rule_;
     Pending pending_;
     Children children_;
+    Rarity rarity_;
     WildcardMemory* const memory_;
     std::string form_;  // of the moment
     std::optional<std::int64_t> hour_;
@@ -125,11 +132,12 @@ Result<ReleasedEvents> release_events(Profile profile,
                                       const jose::PrivateJwk& signer);
 
 // With fewer clients in both families no row is released, whatever its threshold is drawn to be: it
-// is one of rows_few_clients, and need not be made a candidate. 0 where nothing is withheld.
+// is one of few_clients, and need not be made a candidate. 0 where nothing is withheld.
 unsigned row_clients_min(Profile profile);
 
 // What was counted for one entry of the list, exact.
 struct RowCandidate {
+    std::uint32_t number = 0;    // the caller's: says which rows were not released
     std::string entry;           // the entry's text: what the threshold is drawn for, and sorted by
     products::HistogramRow row;  // start_time is set by the gate
     unsigned v4_networks = 0;    // up to 3
@@ -139,8 +147,10 @@ struct RowCandidate {
 struct ReleasedHistogram {
     std::optional<Released<Payload>> payload;  // nothing: no rows, and the rule does not pad
     std::uint64_t rows_released = 0;
-    std::uint64_t rows_few_clients = 0;   // dropped: short of the threshold in both families
-    std::uint64_t rows_few_networks = 0;  // dropped: enough clients, from too few networks
+    // Numbers of those that were not: short of the threshold in both families, or with enough
+    // clients from too few networks. They go whole into the next wider interval, or nowhere (R5).
+    std::vector<std::uint32_t> few_clients;
+    std::vector<std::uint32_t> few_networks;
 };
 Result<ReleasedHistogram> release_histogram(const GateSettings& settings,
                                             const products::Interval& interval,

@@ -7,6 +7,7 @@
 // The rows are data, so that an auditor can read what the gate does without reading the gate.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -68,6 +69,10 @@ struct Rule {
     unsigned time_s;     // no time in the product is finer than this
     unsigned size_step;  // a batch is filled to a multiple of so many octets; 1: not filled
 };
+
+// The minutes of the intervals after the first (R5): a row short of its threshold in one goes whole
+// into the next, and after the last nowhere. Where there is no threshold none is short.
+inline constexpr std::array<std::int64_t, 2> wider_intervals{10, 60};
 
 std::span<const Rule> release_table();
 const Rule& rule_for(Product product, Profile profile);
