@@ -43,6 +43,14 @@ Result<ledger::NoteVerifier> read_verifier(world::Files& files, const std::strin
 // ledger verify: every leaf, tile and checkpoint, and the files that were sent.
 Result<std::string> verify_ledger(const std::string& folder, const VerifyOptions& options);
 
+struct ReleaseOptions {
+    std::string why;
+    std::string state = "/var/lib/tapir/edge";
+    std::uint64_t wait_s = 90;  // for the edge's answer
+};
+// release: a person's decision to tell of a name that too few have asked for (R7).
+Result<std::string> release(const std::string& name, const ReleaseOptions& options);
+
 // explain: what the policy says of a name, and why. `url` is the policy's metrics address.
 Result<std::string> explain(const std::string& url, const std::string& name);
 

@@ -17,6 +17,7 @@ struct Words {
     std::uint64_t rows = 50;
     tapir::cli::ReplayOptions replay;
     tapir::cli::VerifyOptions verify;
+    tapir::cli::ReleaseOptions release;
     std::string url = "http://127.0.0.1:2113";
     tapir::Result<std::string> result = std::string();
 };
@@ -87,6 +88,16 @@ void add_reading(CLI::App& app, Words& words) {
     explain->callback([&] { words.result = tapir::cli::explain(words.url, words.name); });
 }
 
+void add_release(CLI::App& app, Words& words) {
+    auto* release =
+        app.add_subcommand("release", "Tell the core of a name, by a person's decision");
+    release->add_option("NAME", words.name, "A registered domain, or a host in it")->required();
+    release->add_option("--why", words.release.why, "The reason: the ledger keeps it")->required();
+    release->add_option("--state", words.release.state, "state.dir of tapir-edge");
+    release->add_option("--wait", words.release.wait_s, "Seconds to wait for the edge's answer");
+    release->callback([&] { words.result = tapir::cli::release(words.name, words.release); });
+}
+
 tapir::Result<int> work(int argc, char** argv) {
     CLI::App app("tapir: keys, lists, captures and ledgers of Tapir");
     app.set_version_flag("--version", "tapir " TAPIR_VERSION);
@@ -96,6 +107,7 @@ tapir::Result<int> work(int argc, char** argv) {
     add_list(app, words);
     add_replay(app, words);
     add_reading(app, words);
+    add_release(app, words);
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

@@ -10,6 +10,7 @@
 
 #include "tapir/base/log.hpp"
 #include "tapir/edge/edge.hpp"
+#include "tapir/edge/explain.hpp"
 #include "tapir/edge/process.hpp"
 #include "tapir/edge/settings.hpp"
 #include "tapir/world/clock.hpp"
@@ -24,6 +25,8 @@ struct Words {
     std::string config;
     std::vector<std::string> sets;
     tapir::edge::ProcessOptions process;
+    std::vector<std::string> explained;
+    tapir::edge::ExplainOptions explain;
     std::string well_known;
     std::string ignored_clients;
     std::string ignored_names;
@@ -60,6 +63,21 @@ tapir::Result<void> process(const Words& words) {
     return tapir::edge::process(words.process, settings, files, log);
 }
 
+// What is no file is a name.
+tapir::Result<void> explain(Words words) {
+    tapir::world::SystemFiles files;
+    for (std::string& what : words.explained) {
+        (files.exists(what) ? words.explain.captures : words.explain.names)
+            .push_back(std::move(what));
+    }
+    const Settings settings = TRY(read_settings(words));
+    const auto log =
+        tapir::Log::to_stderr("tapir-edge", tapir::Level::error, tapir::world::system_now);
+    return tapir::edge::explain(words.explain, settings, files, log, [](std::string_view text) {
+        std::fwrite(text.data(), 1, text.size(), stdout);
+    });
+}
+
 tapir::Result<void> run(const Words& words) {
     tapir::world::restrict_umask();
     const auto stop = TRY(tapir::world::Stop::on_signals());
@@ -79,6 +97,13 @@ void add_settings(CLI::App& command, Words& words, bool is_required) {
         ->allow_extra_args(false);
 }
 
+void add_list_options(CLI::App& command, Words& words) {
+    command.add_option("--well-known", words.well_known, "Names that are counted.");
+    command.add_option("--ignored-clients", words.ignored_clients, "Clients not looked at.");
+    command.add_option("--ignored-names", words.ignored_names, "Names not looked at.");
+    command.add_option("--profile", words.profile, "standard, strict or compatible.");
+}
+
 tapir::Result<int> work(int argc, char** argv) {
     CLI::App app("Takes dnstap from a resolver and sends what may leave.", "tapir-edge");
     app.set_version_flag("--version", "tapir-edge " TAPIR_VERSION);
@@ -91,12 +116,15 @@ tapir::Result<int> work(int argc, char** argv) {
     add_settings(*twin, words, false);
     twin->add_option("captures", words.process.captures, "Frame Streams files.")->required();
     twin->add_option("--out", words.process.out, "Folder for what is made.")->required();
-    twin->add_option("--well-known", words.well_known, "Names that are counted.");
-    twin->add_option("--ignored-clients", words.ignored_clients, "Clients not looked at.");
-    twin->add_option("--ignored-names", words.ignored_names, "Names not looked at.");
-    twin->add_option("--profile", words.profile, "standard, strict or compatible.");
+    add_list_options(*twin, words);
     twin->add_flag("--single-interval", words.process.single_interval,
                    "Everything into one interval.");
+    auto* why = app.add_subcommand("explain", "What becomes of messages or names, and why.");
+    add_settings(*why, words, false);
+    why->add_option("what", words.explained, "Captures or names.")->required();
+    add_list_options(*why, words);
+    why->add_flag("--sums", words.explain.sums_only, "No line for each message.");
+    why->add_flag("--octets", words.explain.octets, "Payloads in full, in hexadecimal.");
     auto* help = app.add_subcommand("help-settings", "Print all settings.");
     auto* example = app.add_subcommand("example-settings", "Print a settings file to begin with.");
     try {
@@ -111,7 +139,7 @@ tapir::Result<int> work(int argc, char** argv) {
         std::fputs(text.c_str(), stdout);
         return 0;
     }
-    TRY(run_daemon->parsed() ? run(words) : process(words));
+    TRY(run_daemon->parsed() ? run(words) : why->parsed() ? explain(words) : process(words));
     return 0;
 }
 

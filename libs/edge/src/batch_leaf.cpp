@@ -1,5 +1,7 @@
 #include "batch_leaf.hpp"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 namespace tapir::edge {
@@ -25,6 +27,11 @@ Result<BatchLeaf> leaf_of(const ReadyBatch& batch, const LeafContext& context,
         const privacy::Payload& payload = released.value();
         const std::string name = path(payload);
         leaf.payload(name, payload.octets.size(), commit(name, payload.octets));
+    }
+    if (!batch.by_person.empty()) {
+        leaf.commit("by_person", commit("by_person", as_bytes(batch.by_person)))
+            .count("names", "by_person",
+                   static_cast<std::uint64_t>(std::ranges::count(batch.by_person, '\n')));
     }
     const Suppressed& suppressed = batch.suppressed;
     for (std::size_t i = 0; i < fate_count; ++i) {

@@ -194,7 +194,8 @@ void Collector::on_minute_end(Minute minute, std::optional<MinuteTable>&& table)
 
 void Collector::gate_rows(WideRows::Over&& over, std::size_t width) {
     // Most rows have too few clients whatever their threshold is: nothing is made of them.
-    const unsigned clients_min = privacy::row_clients_min(settings_.gate.profile);
+    const unsigned clients_min =
+        settings_.gate.watch != nullptr ? 0 : privacy::row_clients_min(settings_.gate.profile);
     std::vector<std::uint32_t> few_clients;
     std::vector<privacy::RowCandidate> candidates;
     for (std::uint32_t i = 0; i < over.rows.size(); ++i) {
@@ -248,6 +249,20 @@ void Collector::withhold(const WideRows::Over& over, std::size_t width,
     metrics_.rows_withheld(few_clients.size(), few_networks.size(), evicted);
 }
 
+void Collector::add(PersonRelease&& release) {
+    requests_.with([&release](auto& requests) { requests.push_back(std::move(release)); });
+}
+
+void Collector::take_requests(ReadyBatch& batch) {
+    auto requests = requests_.with([](auto& all) { return std::exchange(all, {}); });
+    for (PersonRelease& request : requests) {
+        metrics_.released(privacy::Product::by_person, 1);
+        batch.by_person += request.account + "\n";
+        released_names_.push_back(request.name.value().qname);
+        released_.push_back(std::move(request.name));
+    }
+}
+
 void Collector::on_cut(UtcTime time) {
     cut(time);
 }
@@ -256,6 +271,10 @@ void Collector::cut(UtcTime time) {
     if (!day_) {
         return;  // nothing has ever come
     }
+    ReadyBatch batch;
+    batch.time = time;
+    batch.key = day_->gate;
+    take_requests(batch);
     auto events =
         privacy::release_events(settings_.gate.profile, released_, time, *day_->gate, signer_);
     if (!events) {
@@ -267,12 +286,10 @@ void Collector::cut(UtcTime time) {
         return;
     }
     released_.clear();
-    ReadyBatch batch{.time = time,
-                     .payloads = std::exchange(payloads_, {}),
-                     .events = std::move(events->messages),
-                     .names = std::exchange(released_names_, {}),
-                     .suppressed = std::exchange(suppressed_, {}),
-                     .key = day_->gate};
+    batch.payloads = std::exchange(payloads_, {});
+    batch.events = std::move(events->messages);
+    batch.names = std::exchange(released_names_, {});
+    batch.suppressed = std::exchange(suppressed_, {});
     const privacy::Pending& pending = names_.pending();
     batch.suppressed.cells_evicted = pending.cells_evicted() - totals_.cells_evicted;
     batch.suppressed.names_evicted = pending.names_evicted() - totals_.names_evicted;

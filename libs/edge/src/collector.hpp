@@ -15,8 +15,10 @@
 #include <vector>
 
 #include "metrics.hpp"
+#include "person_releases.hpp"
 #include "pipeline.hpp"
 #include "seen.hpp"
+#include "tapir/base/guarded.hpp"
 #include "tapir/jose/jwk.hpp"
 #include "tapir/privacy/gate.hpp"
 #include "wide_rows.hpp"
@@ -41,7 +43,8 @@ struct ReadyBatch {
     std::vector<privacy::Released<privacy::Payload>> payloads;
     std::vector<std::string> events;  // the JWS in the order of release
     std::vector<std::string>
-        names;  // of the events, for Seen: whoever takes the batch settles them
+        names;              // of the events, for Seen: whoever takes the batch settles them
+    std::string by_person;  // who released which of them and why: a line each, for the ledger
     Suppressed suppressed;
     std::shared_ptr<const privacy::GateKey> key;
 };
@@ -73,6 +76,9 @@ public:
     void on_minute_end(Minute minute, std::optional<MinuteTable>&& table) override;
     void on_cut(UtcTime time) override;
 
+    // Leaves with the next batch. From any thread.
+    void add(PersonRelease&& release);
+
     // After the pipeline has finished: what is left leaves as a batch of `time`, where the data has
     // not said the time. With a single interval, this is where its bounds become known.
     void finish(std::optional<DataClock::Bounds> bounds, UtcTime time);
@@ -89,6 +95,7 @@ private:
                   std::vector<std::uint32_t>&& few_clients,
                   std::vector<std::uint32_t>&& few_networks);
     void cut(UtcTime time);
+    void take_requests(ReadyBatch& batch);
     void count(Fate fate);
 
     CollectorSettings settings_;
@@ -109,6 +116,7 @@ private:
     std::vector<privacy::Released<products::NewQname>> released_;
     std::vector<std::string> released_names_;  // of `released_`, as Seen knows them
     std::vector<privacy::Released<privacy::Payload>> payloads_;
+    Guarded<std::vector<PersonRelease>> requests_;
     Suppressed suppressed_;  // since the last cut
     Suppressed totals_;
 };

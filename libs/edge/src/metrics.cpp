@@ -105,7 +105,7 @@ EdgeMetrics::EdgeMetrics(Counters& counters)
             {{"type", std::string(dnstap::to_string(static_cast<dnstap::MessageType>(i)))}});
     }
     for (const privacy::Product product :
-         {privacy::Product::histogram, privacy::Product::new_qname}) {
+         {privacy::Product::histogram, privacy::Product::new_qname, privacy::Product::by_person}) {
         const auto i = static_cast<std::size_t>(product);
         const std::string name(privacy::to_string(product));
         released_.at(i) =

@@ -11,9 +11,9 @@
 #include "pipeline.hpp"
 #include "report.hpp"
 #include "setup.hpp"
-#include "tapir/crypto/digest.hpp"
 #include "tapir/dnstap/frame_stream.hpp"
 #include "tapir/store/store.hpp"
+#include "twin_keys.hpp"
 
 namespace tapir::edge {
 namespace {
@@ -125,45 +125,6 @@ Result<CaptureReport> read_capture(const std::string& path, world::Files& files,
     return report;
 }
 
-struct TwinKeys {
-    jose::PrivateJwk signing = public_test_signing_key();
-    client::DayKey day = public_test_day_key();
-    bool is_test_signing = true;
-    bool is_test_day = true;
-};
-
-Result<TwinKeys> twin_keys(world::Files& files, const text::Settings& settings, const Log& log) {
-    TwinKeys keys;
-    if (!settings.string("keys.signing").empty()) {
-        keys.signing = TRY(signing_key(files, settings, KeyFiles::as_they_are));
-        keys.is_test_signing = false;
-    } else {
-        log.warn("process", "no signing key is configured: a fixed public test key signs",
-                 {{"kid", keys.signing.kid()}});
-    }
-    if (!settings.string("keys.day").empty()) {
-        keys.day = TRY(day_key(files, settings));
-        keys.is_test_day = false;
-    }
-    return keys;
-}
-
-// Salts from the day's key: the twin has no chance.
-SaltSource salts_of(const client::DayKey& day) {
-    Bytes octets(crypto::sha256_size);
-    day.derive("tapir ledger salts", octets);
-    auto key = std::make_shared<crypto::Secret>(crypto::Secret::taken_from(std::move(octets)));
-    return [key](std::string_view batch, std::string_view name) {
-        return ledger::derive_salt(*key, batch, name);
-    };
-}
-
-crypto::Secret wildcard_key_of(const client::DayKey& day) {
-    Bytes octets(crypto::sha256_size);
-    day.derive("tapir wildcards", octets);
-    return crypto::Secret::taken_from(std::move(octets));
-}
-
 }  // namespace
 
 Result<void> process(const ProcessOptions& options, const text::Settings& settings,
@@ -177,9 +138,9 @@ Result<void> process(const ProcessOptions& options, const text::Settings& settin
     EdgeMetrics metrics(counters);
     const auto store = store::open_memory({std::string(seen_family), std::string(wildcard_family)});
     Seen seen(*store, log, counters);
-    Wildcards wildcards(*store, wildcard_key_of(keys.day), log, counters);
+    Wildcards wildcards(*store, twin_wildcard_key(keys.day), log, counters);
     TwinSink sink(options.out, leaf_context(settings, profile, *lists, options.version),
-                  salts_of(keys.day), *ledger, files, seen);
+                  twin_salts(keys.day), *ledger, files, seen);
 
     CollectorSettings collecting;
     collecting.gate = gate_settings(settings, profile);

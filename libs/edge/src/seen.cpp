@@ -10,8 +10,24 @@ Seen::Seen(store::Store& store, const Log& log, Counters& counters)
 
 bool Seen::add(const std::string& name) {
     const std::lock_guard lock(mutex_);
-    if (under_way_.contains(name) || cache_.contains(name)) {
+    if (state_locked(name) != State::unknown) {
         return false;
+    }
+    under_way_.insert(name);
+    return true;
+}
+
+Seen::State Seen::state_of(const std::string& name) {
+    const std::lock_guard lock(mutex_);
+    return state_locked(name);
+}
+
+Seen::State Seen::state_locked(const std::string& name) {
+    if (under_way_.contains(name)) {
+        return State::under_way;
+    }
+    if (cache_.contains(name)) {
+        return State::kept;
     }
     const auto found = store_.get(seen_family, as_bytes(name));
     if (!found) {
@@ -23,10 +39,9 @@ bool Seen::add(const std::string& name) {
             cache_.clear();
         }
         cache_.insert(name);
-        return false;
+        return State::kept;
     }
-    under_way_.insert(name);
-    return true;
+    return State::unknown;
 }
 
 void Seen::settle(std::span<const std::string> names, Settle how) {

@@ -11,6 +11,7 @@
 // remembered in memory, and the failure is counted and logged. Threads may share it.
 #pragma once
 
+#include <cstdint>
 #include <mutex>
 #include <span>
 #include <string>
@@ -32,10 +33,14 @@ public:
     Seen(store::Store& store, const Log& log, Counters& counters);
 
     bool add(const std::string& name);
+    enum class State : std::uint8_t { unknown, under_way, kept };
+    State state_of(const std::string& name);
     // What became of names that add() called new.
     void settle(std::span<const std::string> names, Settle how);
 
 private:
+    State state_locked(const std::string& name);
+
     store::Store& store_;
     const Log& log_;
     Counter& errors_;

@@ -59,6 +59,8 @@ struct Counting {
     std::int64_t interval_s = usual_batch_s;
     std::unique_ptr<Seen> seen;
     std::optional<Wildcards> wildcards;
+    std::optional<PersonReleases> requests;
+    std::shared_ptr<const Lists> lists;
     std::unique_ptr<BatchWriter> writer;
     std::unique_ptr<BatchQueue> queue;  // where a thread writes
     std::unique_ptr<Collector> collector;
@@ -90,6 +92,7 @@ struct Station::Impl {
     Result<void> open_mqtt();
     Result<DayKeys> read_day_keys();
     void keep_day_key();
+    void take_requests(UtcTime now);
 
     const text::Settings& settings;
     const std::string version;
@@ -199,6 +202,15 @@ void Station::Impl::keep_day_key() {
     counting->day = today->number;
 }
 
+// What the operator's people ask for, where names may be told apart at all.
+void Station::Impl::take_requests(UtcTime now) {
+    if (const auto& suffixes = counting->lists->suffixes) {
+        for (PersonRelease& release : counting->requests->poll(*suffixes, now)) {
+            counting->collector->add(std::move(release));
+        }
+    }
+}
+
 Station::Station(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 Station::~Station() {
@@ -235,6 +247,9 @@ Result<void> Station::begin() {
     counting->seen = std::make_unique<Seen>(ports.store, ports.log, ports.counters);
     counting->wildcards =
         TRY(Wildcards::open(ports.store, ports.chance, ports.log, ports.counters));
+    counting->requests.emplace(ports.files, settings.string("state.dir") + "/requests",
+                               *counting->seen, ports.log, ports.counters);
+    counting->lists = lists;
     counting->writer = std::make_unique<BatchWriter>(
         *self.outbox, *counting->seen, leaf_context(settings, profile, *lists, self.version), salts,
         self.options.on_batch);
@@ -296,6 +311,7 @@ bool Station::tick() {
         counting.open = current;
     }
     self.keep_day_key();
+    self.take_requests(now);
     if (const Duration at = self.ports.clock.monotonic(); at - counting.tidied > tidy_every) {
         counting.tidied = at;
         self.outbox->tidy(now);

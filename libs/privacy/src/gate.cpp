@@ -50,9 +50,7 @@ products::NewQname event_of(const Rule& rule, std::string_view form,
     return event;
 }
 
-// What of the two families may be told; nothing if the row may not leave.
-enum class RowVerdict : std::uint8_t { released, few_clients, few_networks };
-
+// Leaves of the two families what may be told.
 RowVerdict judge(const Rule& rule, bool single_site, RowCandidate& candidate, const GateKey& key) {
     if (!rule.threshold.applies()) {
         return RowVerdict::released;
@@ -65,9 +63,9 @@ RowVerdict judge(const Rule& rule, bool single_site, RowCandidate& candidate, co
     const bool v6_many = row.v6client_count >= t;
     const bool v4_told = v4_many && candidate.v4_networks >= networks_min;
     const bool v6_told = v6_many && candidate.v6_networks >= networks_min;
-    row.v4client_count = v4_told ? row.v4client_count : 0;
-    row.v6client_count = v6_told ? row.v6client_count : 0;
     if (v4_told || v6_told) {
+        row.v4client_count = v4_told ? row.v4client_count : 0;
+        row.v6client_count = v6_told ? row.v6client_count : 0;
         return RowVerdict::released;
     }
     return v4_many || v6_many ? RowVerdict::few_networks : RowVerdict::few_clients;
@@ -97,6 +95,7 @@ std::optional<Product> product_of_payload(std::string_view name) {
 
 NameGate::NameGate(const GateSettings& settings, WildcardMemory* memory)
     : rule_(rule_for(Product::new_qname, settings.profile)),
+      watch_(settings.watch),
       pending_(rule_.threshold.applies()
                    ? settings.pending
                    : PendingLimits{.cell_count = 0, .name_count = 0, .starts_an_hour_max = 0},
@@ -150,6 +149,14 @@ void NameGate::count(std::string_view form, const Sighting& sighting,
     if (offer.outcome == PendingOutcome::reached) {
         offer.released.emplace_back(mint, event_of(rule_, form, candidate));
     }
+    if (watch_ != nullptr) {
+        watch_->counted(
+            {.form = form,
+             .outcome = offer.outcome,
+             .progress = pending_.progress_of(sighting),
+             .threshold = draw_threshold(rule_.threshold, key.draw(Product::new_qname, form)),
+             .is_ipv6 = sighting.family == Family::ipv6});
+    }
 }
 
 ParentKind NameGate::kind_of(std::string_view parent, Fingerprint fingerprint, Fingerprint child) {
@@ -198,6 +205,30 @@ void NameGate::climb(const NameCandidate& candidate, const GateKey& key, Offer& 
         count(form_, sighting_of(form_), candidate, key, offer);
     }
     count(whole, sighting_of(whole), candidate, key, offer);
+}
+
+Result<Released<products::NewQname>> release_by_person(std::string_view text,
+                                                       const dns::PublicSuffixes& suffixes) {
+    const auto name = dns::Name::from_text(text);
+    if (!name) {
+        return fail(Code::invalid, fmt::format("{}: expected a domain name: {}", text,
+                                               to_error(name.error()).what()));
+    }
+    const std::size_t domain = TRY(registered_domain_of(dns::FoldedName(*name), suffixes));
+    const std::string form = dns::to_text(*name, dns::Case::lower);
+    Ladder ladder(form, form.size() - dns::suffix_text(form, domain).size());
+    while (ladder.climb()) {
+    }
+    if (ladder.name() != form) {
+        return fail(Code::denied,
+                    fmt::format("{}: a label looks like an identifier, as in {}: expected a name "
+                                "without, or its registered domain",
+                                form, ladder.name()));
+    }
+    const Rule& rule = rule_for(Product::by_person, Profile::standard);
+    NameCandidate candidate;
+    candidate.flags = dns::flag::qr;
+    return Released<products::NewQname>(mint, event_of(rule, form, candidate));
 }
 
 Result<ReleasedEvents> release_events(Profile profile,
@@ -249,7 +280,11 @@ Result<ReleasedHistogram> release_histogram(const GateSettings& settings,
     const Rule& rule = rule_for(Product::histogram, settings.profile);
     ReleasedHistogram out;
     std::erase_if(candidates, [&](RowCandidate& candidate) {
-        switch (judge(rule, settings.single_site, candidate, key)) {
+        const RowVerdict verdict = judge(rule, settings.single_site, candidate, key);
+        if (settings.watch != nullptr && verdict != RowVerdict::released) {
+            settings.watch->row(interval, candidate, verdict);
+        }
+        switch (verdict) {
             case RowVerdict::released:
                 return false;
             case RowVerdict::few_clients:
@@ -274,6 +309,9 @@ Result<ReleasedHistogram> release_histogram(const GateSettings& settings,
         if (!rule.sketches) {
             candidate.row.v4client_count_hll.reset();
             candidate.row.v6client_count_hll.reset();
+        }
+        if (settings.watch != nullptr) {
+            settings.watch->row(interval, candidate, RowVerdict::released);
         }
     }
     Payload payload{.product = Product::histogram,

@@ -61,8 +61,8 @@ void Pending::prefetch(const Sighting& sighting) const {
 
 Pending::Seen Pending::see(const Sighting& sighting) {
     const std::uint64_t key = key_of(sighting);
-    if (Name* name = find_name(key); name != nullptr) {
-        return count_in(*name, sighting);
+    if (const Name* name = find_name(key); name != nullptr) {
+        return count_in(names_[static_cast<std::size_t>(name - names_.data())], sighting);
     }
     std::uint64_t* const set = cells_of(key);
     const std::uint64_t prefix = key & ~tag_mask;
@@ -93,8 +93,31 @@ Pending::Seen Pending::see(const Sighting& sighting) {
     return {.outcome = PendingOutcome::first_client};
 }
 
-Pending::Name* Pending::find_name(std::uint64_t key) {
-    Name* const set = names_of(key);
+Pending::Progress Pending::progress_of(const Name& name) {
+    Progress progress;
+    for (const std::uint64_t word : name.bits) {
+        progress.clients += static_cast<unsigned>(std::popcount(word));
+    }
+    progress.networks = static_cast<unsigned>(
+        std::ranges::count_if(name.networks, [](std::uint32_t n) { return n != 0; }));
+    return progress;
+}
+
+Pending::Progress Pending::progress_of(const Sighting& sighting) const {
+    const std::uint64_t key = key_of(sighting);
+    if (const Name* const name = find_name(key); name != nullptr) {
+        return progress_of(*name);
+    }
+    const std::uint64_t* const set =
+        &cells_[(key & (cells_.size() / cells_in_set - 1)) * cells_in_set];
+    const bool has_cell = std::any_of(set, set + cells_in_set, [key](std::uint64_t cell) {
+        return cell != 0 && (cell & ~tag_mask) == (key & ~tag_mask);
+    });
+    return {.clients = has_cell ? 1U : 0U, .networks = 0};
+}
+
+const Pending::Name* Pending::find_name(std::uint64_t key) const {
+    const Name* const set = &names_[(key & (names_.size() / names_in_set - 1)) * names_in_set];
     for (std::size_t i = 0; i < names_in_set; ++i) {
         if (set[i].key == key) {
             return &set[i];
@@ -135,13 +158,11 @@ Pending::Seen Pending::count_in(Name& name, const Sighting& sighting) {
             break;
         }
     }
-    Seen seen{.outcome = PendingOutcome::waiting, .name = &name};
-    for (const std::uint64_t word : name.bits) {
-        seen.clients += static_cast<unsigned>(std::popcount(word));
-    }
-    seen.networks = static_cast<unsigned>(
-        std::ranges::count_if(name.networks, [](std::uint32_t n) { return n != 0; }));
-    return seen;
+    const Progress progress = progress_of(name);
+    return {.outcome = PendingOutcome::waiting,
+            .name = &name,
+            .clients = progress.clients,
+            .networks = progress.networks};
 }
 
 PendingOutcome Pending::decide(const Seen& seen, unsigned threshold) {

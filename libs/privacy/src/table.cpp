@@ -17,6 +17,8 @@ constexpr std::string_view intervals = "minute, else ten minutes, else hour";
 constexpr std::string_view clients_of_name =
     "distinct clients of one family that asked for the form, or below it";
 
+constexpr std::string_view by_person = "nothing: a person decides, and the ledger has why";
+
 constexpr std::array<Rule, product_count * profile_count> table{{
     {Product::histogram, Profile::standard, clients_of_row, intervals, standard, Form::list_entry,
      Numbers::floored, false, 60, 4096},
@@ -29,6 +31,12 @@ constexpr std::array<Rule, product_count * profile_count> table{{
     {Product::new_qname, Profile::strict, clients_of_name, "UTC day", strict, Form::ladder,
      Numbers::exact, false, 3600, 4096},
     {Product::new_qname, Profile::compatible, "nothing", "for ever", none, Form::as_asked,
+     Numbers::exact, false, 60, 1},
+    {Product::by_person, Profile::standard, by_person, "for ever", none, Form::as_given,
+     Numbers::exact, false, 60, 4096},
+    {Product::by_person, Profile::strict, by_person, "for ever", none, Form::as_given,
+     Numbers::exact, false, 3600, 4096},
+    {Product::by_person, Profile::compatible, by_person, "for ever", none, Form::as_given,
      Numbers::exact, false, 60, 1},
 }};
 
@@ -61,6 +69,8 @@ std::string_view to_string(Product product) {
             return "histogram";
         case Product::new_qname:
             return "new_qname";
+        case Product::by_person:
+            return "by_person";
     }
     return "unknown";
 }

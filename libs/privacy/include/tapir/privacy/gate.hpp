@@ -24,6 +24,7 @@
 #include "tapir/base/bytes.hpp"
 #include "tapir/base/result.hpp"
 #include "tapir/base/time.hpp"
+#include "tapir/dns/public_suffix.hpp"
 #include "tapir/jose/jwk.hpp"
 #include "tapir/ledger/leaf.hpp"
 #include "tapir/privacy/children.hpp"
@@ -50,12 +51,44 @@ struct Payload {
 // The product that a payload's name tells; nothing if it is none of ours.
 std::optional<Product> product_of_payload(std::string_view name);
 
+// What was counted for one entry of the list, exact.
+struct RowCandidate {
+    std::uint32_t number = 0;    // the caller's: says which rows were not released
+    std::string entry;           // the entry's text: what the threshold is drawn for, and sorted by
+    products::HistogramRow row;  // start_time is set by the gate
+    unsigned v4_networks = 0;    // up to 3
+    unsigned v6_networks = 0;
+};
+
+// Why a row was released or not.
+enum class RowVerdict : std::uint8_t { released, few_clients, few_networks };
+
+// Told of each decision: for explaining. Called in the gate's thread, with what is valid in the
+// call.
+class GateWatch {
+public:
+    virtual ~GateWatch() = default;
+    // A frame was counted for this form of its name.
+    struct Counted {
+        std::string_view form;
+        PendingOutcome outcome;
+        Pending::Progress progress;  // of what is not decided
+        unsigned threshold;          // today's
+        bool is_ipv6;
+    };
+    virtual void counted(const Counted& what) = 0;
+    // A row: as it leaves if it is released, else as it was counted.
+    virtual void row(const products::Interval& interval, const RowCandidate& candidate,
+                     RowVerdict verdict) = 0;
+};
+
 struct GateSettings {
     Profile profile = Profile::standard;
     bool single_site = false;  // waives that clients must come from several networks
     PendingLimits pending;
     std::size_t parent_count = 1U << 14U;  // of which distinct children are counted
     std::size_t rarity_bits = rarity_bits_usual;
+    GateWatch* watch = nullptr;  // must outlive the gate
 };
 
 // A name that a frame asked for.
@@ -112,6 +145,7 @@ private:
     ParentKind kind_of(std::string_view parent, Fingerprint fingerprint, Fingerprint child);
 
     const Rule& rule_;
+    GateWatch* const watch_;
     Pending pending_;
     Children children_;
     Rarity rarity_;
@@ -119,6 +153,11 @@ private:
     std::string form_;  // of the moment
     std::optional<std::int64_t> hour_;
 };
+
+// What a person of the operator has decided to tell of (R7), as it stands there, in lower case.
+// Refused is what may leave in no form, and a name with a label that looks like an identifier.
+Result<Released<products::NewQname>> release_by_person(std::string_view name,
+                                                       const dns::PublicSuffixes& suffixes);
 
 struct ReleasedEvents {
     std::vector<Released<Payload>> payloads;  // one, but for floods
@@ -134,15 +173,6 @@ Result<ReleasedEvents> release_events(Profile profile,
 // With fewer clients in both families no row is released, whatever its threshold is drawn to be: it
 // is one of few_clients, and need not be made a candidate. 0 where nothing is withheld.
 unsigned row_clients_min(Profile profile);
-
-// What was counted for one entry of the list, exact.
-struct RowCandidate {
-    std::uint32_t number = 0;    // the caller's: says which rows were not released
-    std::string entry;           // the entry's text: what the threshold is drawn for, and sorted by
-    products::HistogramRow row;  // start_time is set by the gate
-    unsigned v4_networks = 0;    // up to 3
-    unsigned v6_networks = 0;
-};
 
 struct ReleasedHistogram {
     std::optional<Released<Payload>> payload;  // nothing: no rows, and the rule does not pad

@@ -73,6 +73,13 @@ public:
     // Asks for the memory that count() will read. Purely for speed.
     void prefetch(const Sighting& sighting) const;
 
+    // How far a name has come that is not decided: for explaining.
+    struct Progress {
+        unsigned clients = 0;
+        unsigned networks = 0;  // 0 with one client: it is not kept
+    };
+    Progress progress_of(const Sighting& sighting) const;
+
     void start_hour();
     void start_day();
 
@@ -100,9 +107,10 @@ private:
 
     Seen see(const Sighting& sighting);
     static PendingOutcome decide(const Seen& seen, unsigned threshold);
+    static Progress progress_of(const Name& name);
     std::uint64_t* cells_of(std::uint64_t key);
     Name* names_of(std::uint64_t key);
-    Name* find_name(std::uint64_t key);
+    const Name* find_name(std::uint64_t key) const;
     Name& new_name(std::uint64_t key);
     bool may_start(std::uint64_t client_day);
     static Seen count_in(Name& name, const Sighting& sighting);

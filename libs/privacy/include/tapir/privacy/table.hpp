@@ -25,8 +25,12 @@ inline constexpr std::size_t profile_count = 3;
 std::string_view to_string(Profile profile);
 std::optional<Profile> profile_named(std::string_view name);
 
-enum class Product : std::uint8_t { histogram, new_qname };
-inline constexpr std::size_t product_count = 2;
+enum class Product : std::uint8_t {
+    histogram,
+    new_qname,
+    by_person,  // a name that a person decided to tell of; it leaves among those of new_qname
+};
+inline constexpr std::size_t product_count = 3;
 std::string_view to_string(Product product);
 
 // How many clients, of one address family, must stand behind what leaves (R2, R3): `centre` plus
@@ -48,6 +52,7 @@ enum class Form : std::uint8_t {
     // and "*." with its parent, coarsened. Below a parent that is a wildcard, "*." with that alone.
     ladder,
     as_asked,  // the whole name, in the case in which it was asked
+    as_given,  // the whole name, in lower case, if no label of it would be coarsened
 };
 
 // What is done to numbers (R5).
