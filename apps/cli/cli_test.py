@@ -78,7 +78,7 @@ class Cli(unittest.TestCase):
         for messages in (out / "events.jsonl", out / "batches/0000000000/new_qname.json"):
             shown = tapir("show", messages)
             self.assertIn('"qname": "fresh-name.se."', shown)
-            self.assertIn("1 messages", shown)
+            self.assertIn("2 messages", shown)
         (self.folder / "one.json").write_text((out / "events.jsonl").read_text().splitlines()[0])
         self.assertIn("1 messages", tapir("show", self.folder / "one.json"))
         self.assertIn('"profile": "standard"', tapir("show", out / "ledger"))

@@ -58,10 +58,11 @@ class Edge(unittest.TestCase):
         self.assertEqual(done.returncode, 1, done.stderr)
         return done.stderr
 
-    def start(self):
+    def start(self, *options):
         starts = self.log().count('"ready"') if (self.folder / "log").exists() else 0
-        with open(self.folder / "log", "ab") as log:
-            self.process = subprocess.Popen([BIN / "tapir-edge", "run", "--config", self.config], stderr=log)
+        with open(self.folder / "log", "ab") as log, open(self.folder / "stdout", "wb") as said:
+            self.process = subprocess.Popen([BIN / "tapir-edge", "run", "--config", self.config, *options], stdout=said,
+                                            stderr=log)
         self.addCleanup(self.process.kill)
         wait_for("the edge", lambda: self.process.poll() is not None or self.log().count('"ready"') > starts)
         self.assertIsNone(self.process.poll(), self.log())
@@ -159,13 +160,13 @@ class Edge(unittest.TestCase):
             peer.sendall(capture([dnstap_response(dns_answer("www.fresh-name.se"), bytes([10, n % 4, 0, n]), now)
                                   for n in range(100)]))
             wait_for("FINISH", lambda: peer.recv(4096))
-        wait_for("the release", lambda: self.frames("released", "now") == 1)
+        wait_for("the domain's release, and the host's", lambda: self.frames("released", "now") == 2)
         self.stop()
         shown = subprocess.run([BIN / "tapir", "ledger", "verify", self.folder / "state/ledger"], check=True,
                                capture_output=True, text=True).stdout
         self.assertIn("all agree with the checkpoint", shown)
         sent = "".join(path.read_text() for path in (self.folder / "state/batches").rglob("new_qname.json"))
-        self.assertEqual(sent.count('"signature"'), 1)
+        self.assertEqual(sent.count('"signature"'), 2)
         self.start()  # and once more: the outbox is taken up again
         self.assertGreaterEqual(self.metric("tapir_edge_outbox_batches"), 1)
         self.stop()
@@ -182,6 +183,46 @@ class Edge(unittest.TestCase):
         self.start()
         self.assertEqual(self.metric("tapir_edge_unclean_starts_total"), 0)
         self.stop()
+
+    def test_a_dry_run_sends_nothing_and_says_what_would_have_left(self):
+        self.write(core__url='"https://127.0.0.1:1"')
+        self.start("--dry-run")
+        now = int(time.time())
+        self.send(capture([dnstap_response(dns_answer("www.fresh-name.se"), bytes([10, n % 4, 0, n]), now)
+                           for n in range(100)]))
+        wait_for("the domain's release, and the host's", lambda: self.frames("released", "now") == 2)
+        self.stop()
+        said = (self.folder / "stdout").read_text()
+        self.assertIn("nothing was sent", said)
+        self.assertIn("names that would have been told of: 2\n  fresh-name.se.\n  www.fresh-name.se.\n", said)
+        self.assertEqual(self.log().count("cannot be reached"), 0)
+        self.assertFalse((self.folder / "state/batches").exists(), "the edge's own state is not touched")
+        self.assertTrue((self.folder / "state/dry-run/batches").exists())
+
+    def test_a_person_releases_a_name_and_is_told(self):
+        self.write()
+        self.start()
+        ask = [BIN / "tapir", "release", "--state", self.folder / "state", "--why", "found by hand"]
+        done = subprocess.run([*ask, "evil.se"], capture_output=True, text=True, timeout=PATIENCE_S)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("evil.se: it left", done.stdout)
+        done = subprocess.run([*ask, "annas-iphone.evil.se"], capture_output=True, text=True, timeout=PATIENCE_S)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("id--device.evil.se.", done.stderr)
+        self.stop()
+        leaves = "".join(path.read_text() for path in (self.folder / "state/batches").rglob("leaf.json"))
+        self.assertIn('"names":{"by_person":1}', leaves)
+        self.assertNotIn("evil", leaves)
+
+    def test_explain_takes_captures_and_names(self):
+        frames = [dnstap_response(dns_answer("www.fresh-name.se"), bytes([10, 0, 0, n]), 1_790_000_040) for n in range(5)]
+        (self.folder / "in.fstrm").write_bytes(capture(frames))
+        done = subprocess.run([BIN / "tapir-edge", "explain", self.folder / "in.fstrm", "www.fresh-name.se"],
+                              capture_output=True, text=True, check=True)
+        self.assertIn("fresh-name.se. is its registered domain", done.stdout)
+        self.assertIn("#5    held      R3", done.stdout)
+        self.assertIn("5 messages under standard", done.stdout)
+        self.assertNotIn("10.0.0.", done.stdout)
 
     def test_examples_are_settings(self):
         for program in ("tapir-edge", "tapir-policy", "tapir-core"):

@@ -1,6 +1,7 @@
 // tapir-edge: takes dnstap from a resolver, keeps what is its users', and sends what may leave.
 #include "tapir/base/main.hpp"
 
+#include <chrono>
 #include <cstdio>
 #include <string>
 #include <utility>
@@ -9,6 +10,7 @@
 #include <CLI/CLI.hpp>
 
 #include "tapir/base/log.hpp"
+#include "tapir/edge/dry_run.hpp"
 #include "tapir/edge/edge.hpp"
 #include "tapir/edge/explain.hpp"
 #include "tapir/edge/process.hpp"
@@ -25,6 +27,8 @@ struct Words {
     std::string config;
     std::vector<std::string> sets;
     tapir::edge::ProcessOptions process;
+    bool dry_run = false;
+    int days = 0;
     std::vector<std::string> explained;
     tapir::edge::ExplainOptions explain;
     std::string well_known;
@@ -78,13 +82,25 @@ tapir::Result<void> explain(Words words) {
     });
 }
 
-tapir::Result<void> run(const Words& words) {
+tapir::Result<void> run(Words words) {
     tapir::world::restrict_umask();
     const auto stop = TRY(tapir::world::Stop::on_signals());
-    const Settings settings = TRY(read_settings(words));
+    Settings settings = TRY(read_settings(words));
     const auto log =
         tapir::Log::to_stderr("tapir-edge", tapir::Level::info, tapir::world::system_now);
-    return tapir::edge::run(settings, TAPIR_VERSION, *stop, log);
+    if (!words.dry_run) {
+        return tapir::edge::run(settings, TAPIR_VERSION, *stop, log);
+    }
+    const auto overrides = tapir::edge::dry_run_settings(settings);
+    words.sets.insert(words.sets.end(), overrides.begin(), overrides.end());
+    settings = TRY(read_settings(words));
+    log.warn("edge", "a dry run: everything is counted, nothing is sent",
+             {{"state", settings.string("state.dir")}});
+    TRY(tapir::edge::run(settings, TAPIR_VERSION, *stop, log, std::chrono::hours(24) * words.days));
+    tapir::world::SystemFiles files;
+    const std::string report = TRY(tapir::edge::dry_run_report(files, settings));
+    std::fputs(report.c_str(), stdout);
+    return {};
 }
 
 void add_settings(CLI::App& command, Words& words, bool is_required) {
@@ -112,6 +128,11 @@ tapir::Result<int> work(int argc, char** argv) {
     words.process.version = TAPIR_VERSION;
     auto* run_daemon = app.add_subcommand("run", "Run until SIGTERM.");
     add_settings(*run_daemon, words, true);
+    run_daemon->add_flag("--dry-run", words.dry_run,
+                         "Send nothing; at the end say what would have left.");
+    run_daemon
+        ->add_option("--days", words.days, "End a dry run after so many days (0: on SIGTERM).")
+        ->check(CLI::Range(0, 365));
     auto* twin = app.add_subcommand("process", "The same over capture files, by their own clock.");
     add_settings(*twin, words, false);
     twin->add_option("captures", words.process.captures, "Frame Streams files.")->required();

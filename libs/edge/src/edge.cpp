@@ -59,16 +59,21 @@ Result<std::vector<std::unique_ptr<Input>>> open_inputs(const text::Settings& se
     return inputs;
 }
 
+struct Until {
+    world::Stop& stop;
+    Duration end;  // monotonic
+};
+
 // True: a stop was asked for. False: the consent has lapsed, begin anew.
 Result<bool> run_profile(const text::Settings& settings, Station& station, Ports& ports,
-                         world::Stop& stop, const Log& log) {
+                         const Until& until, const Log& log) {
     TRY(station.begin());
     const auto inputs = TRY(open_inputs(settings, station, log, ports.counters));
     log.info("edge", "ready", {{"profile", station.profile()}});
     bool goes_on = true;
-    while (goes_on && !stop.requested()) {
+    while (goes_on && !until.stop.requested() && ports.clock.monotonic() < until.end) {
         const UtcTime next_second = ports.clock.now().second() + 1s;
-        stop.wait_for(std::max<Duration>(next_second - ports.clock.now(), 1ms));
+        until.stop.wait_for(std::max<Duration>(next_second - ports.clock.now(), 1ms));
         goes_on = station.tick();
     }
     for (const auto& input : inputs) {
@@ -82,8 +87,12 @@ Result<bool> run_profile(const text::Settings& settings, Station& station, Ports
 
 }  // namespace
 
+std::vector<std::string> dry_run_settings(const text::Settings& settings) {
+    return {"core.url=", "mqtt.url=", "state.dir=" + settings.string("state.dir") + "/dry-run"};
+}
+
 Result<void> run(const text::Settings& settings, const std::string& version, world::Stop& stop,
-                 const Log& log) {
+                 const Log& log, Duration length) {
     if (const auto forbidden = world::forbid_core_dumps(); !forbidden) {
         log.warn("edge", "core dumps cannot be forbidden", {{"reason", forbidden.error().what()}});
     }
@@ -114,9 +123,10 @@ Result<void> run(const text::Settings& settings, const std::string& version, wor
         page = std::move(*opened);
     }
     sender = std::make_unique<world::StepThread>(ports.clock, [&] { return station->send(); });
+    const Duration end = length == Duration() ? Duration::max() : ports.clock.monotonic() + length;
     Result<bool> is_stopped = false;
     while (is_stopped && !*is_stopped) {
-        is_stopped = run_profile(settings, *station, ports, stop, log);
+        is_stopped = run_profile(settings, *station, ports, {stop, end}, log);
     }
     station->end();
     station->cancel();

@@ -10,16 +10,23 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "tapir/base/log.hpp"
 #include "tapir/base/result.hpp"
+#include "tapir/base/time.hpp"
 #include "tapir/text/settings.hpp"
 #include "tapir/world/process.hpp"
 
 namespace tapir::edge {
 
-// Errors at the start name file, line and setting. After the start it only returns on `stop`.
+// Errors at the start name file, line and setting. After the start it only returns on `stop`, or
+// after `length`, if that is not 0: for dry runs.
 Result<void> run(const text::Settings& settings, const std::string& version, world::Stop& stop,
-                 const Log& log);
+                 const Log& log, Duration length = {});
+
+// Settings for a run of which nothing leaves: KEY=VALUE words that count after all others. Its
+// state lies below that of the edge.
+std::vector<std::string> dry_run_settings(const text::Settings& settings);
 
 }  // namespace tapir::edge
