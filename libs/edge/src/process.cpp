@@ -206,6 +206,7 @@ Result<void> process(const ProcessOptions& options, const text::Settings& settin
     for (std::size_t i = 0; i < timing_count; ++i) {
         report.timings.at(i) = pipeline.timing(static_cast<Timing>(i));
     }
+    report.transports = metrics.transports();
     report.suppressed = collector.totals();
     report.lists = lists->files;
     report.histograms = sink.histograms();

@@ -51,6 +51,14 @@ Json timing_of(const Report& report) {
                          {"late", of(Timing::late)}});
 }
 
+Json transports_of(const Report& report) {
+    Json transports = Json::object();
+    for (std::size_t i = 0; i < transport_count; ++i) {
+        transports.set(std::string(to_string(static_cast<Transport>(i))), report.transports.at(i));
+    }
+    return transports;
+}
+
 Json lists_of(const Report& report) {
     Json lists = Json::array();
     for (const ListFile& file : report.lists) {
@@ -98,6 +106,7 @@ std::string print(const Report& report) {
          {"lists", lists_of(report)},
          {"frames", frames_of(report)},
          {"timing", timing_of(report)},
+         {"transports", transports_of(report)},
          {"histograms", std::move(histograms)},
          {"rows", Json::object({{"released", suppressed.rows_released},
                                 {"few_clients", suppressed.rows_few_clients},

@@ -29,6 +29,7 @@ struct Report {
     std::vector<CaptureReport> captures;
     FateCounts fates;
     std::array<std::uint64_t, timing_count> timings{};
+    TransportCounts transports{};
     Suppressed suppressed;
     std::vector<ListFile> lists;
     std::vector<std::string> histograms;

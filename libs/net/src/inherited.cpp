@@ -62,7 +62,8 @@ Result<std::shared_ptr<const InheritedSocket>> InheritedSocket::adopt(int fd, st
     // Whoever accepts waits with poll().
     ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
     owned.release();
-    return std::shared_ptr<const InheritedSocket>(new InheritedSocket(fd, name, *endpoint));
+    std::unique_ptr<const InheritedSocket> made(new InheritedSocket(fd, name, *endpoint));
+    return std::shared_ptr<const InheritedSocket>(std::move(made));
 }
 
 InheritedSocket::~InheritedSocket() {

@@ -236,8 +236,8 @@ Result<std::unique_ptr<TlsFiles>> TlsFiles::open(const TlsServerSettings& settin
     // The stamp first: a file that changes in between is read once more.
     Stamp stamp = stamp_of(settings);
     auto context = TRY(load(settings));
-    return std::unique_ptr<TlsFiles>(
-        new TlsFiles(settings, std::move(context), std::move(stamp), server, log, counters));
+    return std::make_unique<TlsFiles>(settings, std::move(context), std::move(stamp), server, log,
+                                      counters);
 }
 
 std::shared_ptr<SSL_CTX> TlsFiles::current() {

@@ -21,16 +21,17 @@ namespace tapir::net {
 // logged. Threads may share it.
 class TlsFiles {
 public:
+    // When each file was written, its number and its size.
+    using Stamp = std::string;
     static Result<std::unique_ptr<TlsFiles>> open(const TlsServerSettings& settings,
                                                   const std::string& server, const Log& log,
                                                   Counters& counters);
+    // For open().
+    TlsFiles(TlsServerSettings settings, std::shared_ptr<SSL_CTX> context, Stamp stamp,
+             std::string server, const Log& log, Counters& counters);
     std::shared_ptr<SSL_CTX> current();
 
 private:
-    // When each file was written, its number and its size.
-    using Stamp = std::string;
-    TlsFiles(TlsServerSettings settings, std::shared_ptr<SSL_CTX> context, Stamp stamp,
-             std::string server, const Log& log, Counters& counters);
     static Stamp stamp_of(const TlsServerSettings& settings);
 
     const TlsServerSettings settings_;
