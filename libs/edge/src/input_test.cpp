@@ -2,6 +2,7 @@
 #include "input.hpp"
 
 #include <chrono>
+#include <map>
 #include <string>
 #include <thread>
 #include <vector>
@@ -312,6 +313,85 @@ TEST(UpstreamLoss, IsTheImbalanceOfAConnectionThatCarriesBoth) {
         EXPECT_EQ(counters.value(gauge), -1) << "the place is used again";
     }
     EXPECT_EQ(counters.value("tapir_edge_upstream_missing_total{message=\"query\"}"), 1);
+}
+
+// The whole of what five resolvers sent, quirks and all: each frame has a fate, and no response is
+// malformed.
+TEST(Quirks, OfEachResolverAreNoFaults) {
+    struct Case {
+        const char* file;
+        std::int64_t queries;
+        std::int64_t responses;  // that count
+        std::int64_t others;
+        std::map<std::string, int> transports;
+    };
+    for (const Case& expected : std::vector<Case>{
+             {"unbound-1.17.1-all", 39 + 27, 38, 26, {{"udp", 32}, {"tcp", 6}}},
+             {"bind-9.18.49-all", 37 + 31, 33, 29, {{"udp", 27}, {"tcp", 6}}},
+             {"bind-9.18.49-client-manyaddr", 65, 65, 0, {{"udp", 60}, {"tcp", 5}}},
+             {"kresd-5.6.0-client", 65, 65, 0, {{"udp", 59}, {"tcp", 6}}},
+             {"pdns-recursor-4.8.8-resolver", 65, 0, 65, {{"udp", 0}, {"unknown", 0}}},
+             {"dnsdist-1.7.3-client", 65, 65, 0, {{"udp", 59}, {"tcp", 6}}}}) {
+        const TemporaryFolder folder;
+        run_twin({.captures = {std::string(TAPIR_SOURCE) + "/libs/dnstap/golden/" + expected.file +
+                               ".fstrm"},
+                  .out = folder / "out",
+                  .single_interval = true,
+                  .version = "test"},
+                 {"client_networks=127.0.0.0/8,::1"});
+        const text::Json report = read_json(folder / "out/report.json");
+        const auto fate = [&report](const char* group, const char* reason) {
+            return *report.find("frames")->find("fates")->find(group)->find(reason)->if_integer();
+        };
+        EXPECT_EQ(fate("skipped", "query"), expected.queries) << expected.file;
+        EXPECT_EQ(fate("skipped", "other_response"), expected.others) << expected.file;
+        for (const char* reason : {"undecodable", "type_missing", "message_missing"}) {
+            EXPECT_EQ(fate("frame", reason), 0) << expected.file;
+        }
+        EXPECT_EQ(fate("dns", "malformed") + fate("dns", "missing"), 0) << expected.file;
+        EXPECT_EQ(*report.find("frames")->find("read")->if_integer(),
+                  expected.queries + expected.responses + expected.others);
+        for (const auto& [transport, count] : expected.transports) {
+            EXPECT_EQ(*report.find("transports")->find(transport)->if_integer(), count)
+                << expected.file << " " << transport;
+        }
+    }
+}
+
+TEST(Captures, OfPacketsAreReadLikeFrames) {
+    const TemporaryFolder folder;
+    std::vector<std::string> reports;
+    for (const char* form : {"pcap", "pcapng"}) {
+        const std::string out = folder / form;
+        run_twin({.captures = {std::string(TAPIR_SOURCE) + "/libs/pcap/golden/loopback." + form},
+                  .out = out,
+                  .single_interval = true,
+                  .version = "test"},
+                 {"client_networks=127.0.0.0/8,::1"});
+        const text::Json report = read_json(out + "/report.json");
+        const text::Json& frames = *report.find("frames");
+        EXPECT_EQ(*frames.find("read")->if_integer(), 26) << form;
+        EXPECT_EQ(*frames.find("fates")->find("skipped")->find("query")->if_integer(), 13);
+        EXPECT_EQ(*report.find("transports")->find("tcp")->if_integer(), 4);
+        EXPECT_EQ(*report.find("transports")->find("udp")->if_integer(), 9);
+        const text::Json& capture = report.find("captures")->if_array()->front();
+        EXPECT_EQ(*capture.find("packets")->find("udp")->if_integer(), 18);
+        EXPECT_EQ(*capture.find("streams_lost")->if_integer(), 0);
+        reports.push_back(frames.to_pretty());
+    }
+    EXPECT_EQ(reports[0], reports[1]);
+    write_text(
+        folder / "bad.pcap",
+        read_text(std::string(TAPIR_SOURCE) + "/libs/pcap/golden/loopback.pcap").substr(0, 4) +
+            std::string(40, 'x'));
+    world::SystemFiles files;
+    const Log log = Log::to_nowhere();
+    const auto bad = process({.captures = {folder / "bad.pcap"},
+                              .out = folder / "bad",
+                              .single_interval = false,
+                              .version = "test"},
+                             settings_of({}), files, log);
+    EXPECT_THAT(bad.error().what(), HasSubstr("bad.pcap: expected a packet capture"));
 }
 
 dnstap::ResponseFields fields_of(const dnstap::testing::Fields& fields) {

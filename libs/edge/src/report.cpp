@@ -13,10 +13,20 @@ using text::Json;
 Json captures_of(const Report& report) {
     Json captures = Json::array();
     for (const CaptureReport& capture : report.captures) {
-        captures.push(Json::object({{"file", capture.file},
-                                    {"frames", capture.frames},
-                                    {"oversized", capture.oversized},
-                                    {"ended", capture.state}}));
+        Json shown = Json::object({{"file", capture.file},
+                                   {"frames", capture.frames},
+                                   {"oversized", capture.oversized},
+                                   {"ended", capture.state}});
+        if (capture.packets) {
+            Json packets = Json::object();
+            for (std::size_t i = 0; i < pcap::packet_fate_count; ++i) {
+                packets.set(std::string(pcap::to_string(static_cast<pcap::PacketFate>(i))),
+                            capture.packets->by_fate.at(i));
+            }
+            shown.set("packets", std::move(packets));
+            shown.set("streams_lost", capture.packets->streams_lost);
+        }
+        captures.push(std::move(shown));
     }
     return captures;
 }
