@@ -239,17 +239,8 @@ bool take_more(Walker& in, Tag tag, Message& out) {
         case key(inner::socket_family, Wire::varint):
             out.family = static_cast<SocketFamily>(u32());
             return true;
-        case key(inner::socket_protocol, Wire::varint):
-            out.protocol = static_cast<SocketProtocol>(u32());
-            return true;
-        case key(inner::response_address, Wire::bytes):
-            out.response_address = ClientAddress(in.bytes());
-            return true;
         case key(inner::query_port, Wire::varint):
             out.query_port = u32();
-            return true;
-        case key(inner::response_port, Wire::varint):
-            out.response_port = u32();
             return true;
         case key(inner::query_time_sec, Wire::varint):
             out.query_time_s = in.varint();
@@ -281,8 +272,18 @@ bool parse_inner(ByteView bytes, Out& out, bool& has_type) {
                 out.type = static_cast<MessageType>(static_cast<std::uint32_t>(in.varint()));
                 has_type = true;
                 break;
+            case key(inner::socket_protocol, Wire::varint):
+                // NOLINTNEXTLINE(clang-analyzer-optin.core.EnumCastOutOfRange): kept as it is
+                out.protocol = static_cast<SocketProtocol>(static_cast<std::uint32_t>(in.varint()));
+                break;
             case key(inner::query_address, Wire::bytes):
                 out.query_address = ClientAddress(in.bytes());
+                break;
+            case key(inner::response_address, Wire::bytes):
+                out.response_address = ClientAddress(in.bytes());
+                break;
+            case key(inner::response_port, Wire::varint):
+                out.response_port = static_cast<std::uint32_t>(in.varint());
                 break;
             case key(inner::response_time_sec, Wire::varint):
                 out.response_time_s = in.varint();

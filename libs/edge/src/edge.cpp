@@ -41,24 +41,6 @@ Result<void> open_store(const text::Settings& settings, Ports& ports) {
     return {};
 }
 
-Result<std::vector<std::unique_ptr<Input>>> open_inputs(const text::Settings& settings,
-                                                        Station& station, const Log& log,
-                                                        Counters& counters) {
-    std::vector<std::unique_ptr<Input>> inputs;
-    for (const char* key : {"input.unix", "input.tcp"}) {
-        const std::string& at = settings.string(key);
-        if (at.empty()) {
-            continue;
-        }
-        auto input = Input::open(at, station.pipeline(), log, counters);
-        if (!input) {
-            return settings.refuse(key, "a place to listen", input.error().what());
-        }
-        inputs.push_back(std::move(*input));
-    }
-    return inputs;
-}
-
 struct Until {
     world::Stop& stop;
     Duration end;  // monotonic
@@ -66,9 +48,10 @@ struct Until {
 
 // True: a stop was asked for. False: the consent has lapsed, begin anew.
 Result<bool> run_profile(const text::Settings& settings, Station& station, Ports& ports,
-                         const Until& until, const Log& log) {
+                         const InheritedInputs& inherited, const Until& until, const Log& log) {
     TRY(station.begin());
-    const auto inputs = TRY(open_inputs(settings, station, log, ports.counters));
+    const auto inputs =
+        TRY(Inputs::open(settings, inherited, station.pipeline(), log, ports.counters));
     log.info("edge", "ready", {{"profile", station.profile()}});
     bool goes_on = true;
     while (goes_on && !until.stop.requested() && ports.clock.monotonic() < until.end) {
@@ -76,9 +59,7 @@ Result<bool> run_profile(const text::Settings& settings, Station& station, Ports
         until.stop.wait_for(std::max<Duration>(next_second - ports.clock.now(), 1ms));
         goes_on = station.tick();
     }
-    for (const auto& input : inputs) {
-        input->stop();
-    }
+    inputs->stop();
     station.end();
     log.info("edge", "everything that was accepted is in the outbox",
              {{"batches", station.waiting()}});
@@ -99,6 +80,7 @@ Result<void> run(const text::Settings& settings, const std::string& version, wor
     if (settings.integer("workers") == 0) {
         return settings.refuse("workers", "at least 1: whoever reads must not count as well", "0");
     }
+    const auto inherited = TRY(InheritedInputs::take());
     Ports ports;
     TRY(signing_key(ports.files, settings, KeyFiles::guarded));  // before anything is made
     TRY(open_store(settings, ports));
@@ -126,7 +108,7 @@ Result<void> run(const text::Settings& settings, const std::string& version, wor
     const Duration end = length == Duration() ? Duration::max() : ports.clock.monotonic() + length;
     Result<bool> is_stopped = false;
     while (is_stopped && !*is_stopped) {
-        is_stopped = run_profile(settings, *station, ports, {stop, end}, log);
+        is_stopped = run_profile(settings, *station, ports, *inherited, {stop, end}, log);
     }
     station->end();
     station->cancel();

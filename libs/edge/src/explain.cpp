@@ -13,6 +13,7 @@
 #include "tapir/crypto/digest.hpp"
 #include "tapir/dnstap/frame_stream.hpp"
 #include "tapir/jose/jws.hpp"
+#include "tapir/pcap/dns_reader.hpp"
 #include "tapir/store/store.hpp"
 #include "twin_keys.hpp"
 
@@ -165,6 +166,8 @@ private:
 
 // The twin with a listener, a message at a time.
 class Explainer {
+    struct Private {};
+
 public:
     static Result<std::unique_ptr<Explainer>> open(const ExplainOptions& options,
                                                    const text::Settings& settings,
@@ -174,9 +177,10 @@ public:
     Result<void> capture(const std::string& path, world::Files& files);
     void finish();
 
-private:
-    Explainer(const ExplainOptions& options, std::shared_ptr<const Lists> lists, TwinKeys&& keys,
-              privacy::Profile profile, const Log& log, const ExplainPrint& print)
+    // For open().
+    Explainer(Private /*only_open*/, const ExplainOptions& options,
+              std::shared_ptr<const Lists> lists, TwinKeys&& keys, privacy::Profile profile,
+              const Log& log, const ExplainPrint& print)
         : options_(options),
           lists_(std::move(lists)),
           keys_(std::move(keys)),
@@ -189,6 +193,7 @@ private:
           wildcards_(*store_, twin_wildcard_key(keys_.day), log, counters_),
           sink_(print, options.octets, seen_, keys_.signing) {}
 
+private:
     void message(ByteView frame);
     void say(std::uint64_t number, ByteView frame, Fate fate);
     std::string entry_of(const dns::FoldedName& name) const;
@@ -218,8 +223,8 @@ Result<std::unique_ptr<Explainer>> Explainer::open(const ExplainOptions& options
     const privacy::Profile profile = profile_of(settings);
     auto lists = TRY(load_lists(files, settings, profile));
     auto keys = TRY(twin_keys(files, settings, log));
-    std::unique_ptr<Explainer> out(
-        new Explainer(options, lists, std::move(keys), profile, log, print));
+    auto out = std::make_unique<Explainer>(Private(), options, lists, std::move(keys), profile, log,
+                                           print);
     CollectorSettings collecting;
     collecting.gate = gate_settings(settings, profile);
     collecting.gate.watch = &out->listener_;
@@ -239,19 +244,20 @@ Result<std::unique_ptr<Explainer>> Explainer::open(const ExplainOptions& options
 
 Result<void> Explainer::capture(const std::string& path, world::Files& files) {
     const auto file = TRY(files.map(path));
-    dnstap::FstrmReader reader(file->bytes());
-    while (const auto frame = reader.next()) {
-        message(*frame);
-    }
-    if (const auto error = reader.error()) {
-        return fail(Code::invalid, fmt::format("{}: expected a Frame Streams file of dnstap: {}",
-                                               path, dnstap::to_string(*error)));
-    }
-    if (reader.frames_oversized() > 0 || reader.state() == dnstap::StreamState::truncated) {
-        print_(fmt::format("capture {}: {} frames over the size limit, ends {}\n", path,
-                           reader.frames_oversized(), dnstap::to_string(reader.state())));
-    }
-    return {};
+    const auto explain_all = [&](auto&& reader) -> Result<void> {
+        while (const auto frame = reader.next()) {
+            message(*frame);
+        }
+        if (const auto error = reader.error()) {
+            return fail(Code::invalid, fmt::format("{}: expected a Frame Streams file of dnstap, "
+                                                   "or a packet capture: {}",
+                                                   path, to_string(*error)));
+        }
+        print_(fmt::format("capture {} ends: {}\n", path, to_string(reader.state())));
+        return {};
+    };
+    return pcap::is_capture(file->bytes()) ? explain_all(pcap::DnsReader(file->bytes()))
+                                           : explain_all(dnstap::FstrmReader(file->bytes()));
 }
 
 void Explainer::message(ByteView frame) {

@@ -22,6 +22,7 @@
 #include "tapir/base/bytes.hpp"
 #include "tapir/base/time.hpp"
 #include "tapir/dnstap/message.hpp"
+#include "transport.hpp"
 
 namespace tapir::edge {
 
@@ -34,6 +35,7 @@ struct FrameItem {
     std::optional<dnstap::MessageError> error;  // then it has a minute and nothing else
     bool has_response = false;
     dnstap::MessageType type{};
+    Transport transport = Transport::unknown;
     Minute minute = 0;        // that it counts for
     UtcTime response_minute;  // that it says; 1970 if it has no time
     dnstap::ClientAddress client;

@@ -12,6 +12,7 @@
 #include "tapir/names/list.hpp"
 #include "tapir/names/name_index.hpp"
 #include "tapir/world/files.hpp"
+#include "transport.hpp"
 
 namespace tapir::edge {
 
@@ -32,6 +33,7 @@ struct Lists {
     client::NetworkSet ignored_clients;
     std::shared_ptr<const client::NetworkSet> client_networks;
     std::optional<dns::PublicSuffixes> suffixes;
+    Listeners listeners;
     std::vector<ListFile> files;
 };
 

@@ -104,6 +104,11 @@ EdgeMetrics::EdgeMetrics(Counters& counters)
             "tapir_edge_messages_total", "dnstap messages by type.",
             {{"type", std::string(dnstap::to_string(static_cast<dnstap::MessageType>(i)))}});
     }
+    for (std::size_t i = 0; i < transports_.size(); ++i) {
+        transports_.at(i) = &counters.counter(
+            "tapir_edge_responses_total", "Responses that count, by how their clients asked.",
+            {{"transport", std::string(to_string(static_cast<Transport>(i)))}});
+    }
     for (const privacy::Product product :
          {privacy::Product::histogram, privacy::Product::new_qname, privacy::Product::by_person}) {
         const auto i = static_cast<std::size_t>(product);
@@ -149,7 +154,20 @@ void EdgeMetrics::add(const BatchResult& result) {
             types_.at(i)->add(result.types.at(i));
         }
     }
+    for (std::size_t i = 0; i < transports_.size(); ++i) {
+        if (result.transports.at(i) != 0) {
+            transports_.at(i)->add(result.transports.at(i));
+        }
+    }
     add(result.fates);
+}
+
+TransportCounts EdgeMetrics::transports() const {
+    TransportCounts counts{};
+    for (std::size_t i = 0; i < transports_.size(); ++i) {
+        counts.at(i) = transports_.at(i)->value();
+    }
+    return counts;
 }
 
 void EdgeMetrics::add(Fate fate) {

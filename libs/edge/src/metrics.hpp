@@ -34,6 +34,7 @@ public:
 
     void add(const BatchResult& result);
     void add(const FateCounts& fates);
+    TransportCounts transports() const;
     void add(Fate fate);
     void released(privacy::Product product, std::uint64_t n);
     // A registered domain: new here, or asked for before, by too few.
@@ -50,6 +51,7 @@ private:
     std::array<Counter*, fate_count> frames_{};
     std::array<Counter*, dns::message_error_count> dns_errors_{};
     std::array<Counter*, dnstap::message_type_max + 1> types_{};
+    std::array<Counter*, transport_count> transports_{};
     std::array<Counter*, privacy::product_count> released_{};
     std::array<Counter*, privacy::product_count> lost_{};
     std::array<Counter*, 2> domains_{};  // new, old

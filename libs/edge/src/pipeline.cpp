@@ -15,6 +15,7 @@ Pipeline::Pipeline(const PipelineSettings& settings, const std::shared_ptr<const
     : drops_when_full_(settings.drops_when_full),
       is_inline_(settings.workers == 0),
       consumer_(consumer),
+      lists_(lists),
       clock_(clock),
       keys_(std::move(keys)),
       // A step belongs to an order, or is one of the few at a turn: the lanes bound it.
@@ -107,6 +108,7 @@ void Pipeline::add_locked(ByteView frame) {
         item.type = message->type;
         item.response_minute = time ? time->minute() : UtcTime();
         item.client = message->query_address;
+        item.transport = lists_->listeners.transport_of(*message);
         item.has_response = message->response_message.has_value();
         item.response = message->response_message.value_or(ByteView());
     }

@@ -7,11 +7,11 @@
 #include <fmt/format.h>
 
 #include "batch_leaf.hpp"
+#include "captures.hpp"
 #include "edge_ledger.hpp"
 #include "pipeline.hpp"
 #include "report.hpp"
 #include "setup.hpp"
-#include "tapir/dnstap/frame_stream.hpp"
 #include "tapir/store/store.hpp"
 #include "twin_keys.hpp"
 
@@ -99,32 +99,6 @@ Result<void> prepare(const std::string& out, world::Files& files) {
     return {};
 }
 
-// All frames of one file into the pipeline.
-Result<CaptureReport> read_capture(const std::string& path, world::Files& files, Pipeline& pipeline,
-                                   const Log& log) {
-    const auto file = TRY(files.map(path));
-    dnstap::FstrmReader reader(file->bytes());
-    CaptureReport report;
-    report.file = path.substr(path.rfind('/') + 1);
-    report.frames = pipeline.add_all(reader);
-    report.oversized = reader.frames_oversized();
-    report.state = dnstap::to_string(reader.state());
-    pipeline.add_unread(Fate::frame_oversized, report.oversized);
-    if (report.oversized != 0) {
-        log.warn("process", "frames over the size limit were skipped",
-                 {{"capture", path}, {"frames", report.oversized}});
-    }
-    if (reader.state() == dnstap::StreamState::truncated) {
-        pipeline.add_unread(Fate::frame_truncated, 1);
-        log.warn("process", "the capture ends inside a frame", {{"capture", path}});
-    }
-    if (const auto error = reader.error()) {
-        return fail(Code::invalid, fmt::format("{}: expected a Frame Streams file of dnstap: {}",
-                                               path, dnstap::to_string(*error)));
-    }
-    return report;
-}
-
 }  // namespace
 
 Result<void> process(const ProcessOptions& options, const text::Settings& settings,
@@ -175,6 +149,7 @@ Result<void> process(const ProcessOptions& options, const text::Settings& settin
     for (std::size_t i = 0; i < timing_count; ++i) {
         report.timings.at(i) = pipeline.timing(static_cast<Timing>(i));
     }
+    report.transports = metrics.transports();
     report.suppressed = collector.totals();
     report.lists = lists->files;
     report.histograms = sink.histograms();

@@ -2,12 +2,14 @@
 #pragma once
 
 #include <array>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "collector.hpp"
 #include "data_clock.hpp"
 #include "lists.hpp"
+#include "tapir/pcap/dns_reader.hpp"
 
 namespace tapir::edge {
 
@@ -16,6 +18,12 @@ struct CaptureReport {
     std::uint64_t frames = 0;
     std::uint64_t oversized = 0;
     std::string state;  // how the stream ended
+    // Of a packet capture: its packets, and streams that were given up.
+    struct Packets {
+        std::array<std::uint64_t, pcap::packet_fate_count> by_fate{};
+        std::uint64_t streams_lost = 0;
+    };
+    std::optional<Packets> packets;
 };
 
 struct Report {
@@ -29,6 +37,7 @@ struct Report {
     std::vector<CaptureReport> captures;
     FateCounts fates;
     std::array<std::uint64_t, timing_count> timings{};
+    TransportCounts transports{};
     Suppressed suppressed;
     std::vector<ListFile> lists;
     std::vector<std::string> histograms;

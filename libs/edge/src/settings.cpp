@@ -1,5 +1,6 @@
 #include "tapir/edge/settings.hpp"
 
+#include "input_settings.hpp"
 #include "outlet.hpp"
 
 namespace tapir::edge {
@@ -8,9 +9,6 @@ text::SettingTable settings_table() {
     using text::Setting;
     using namespace std::chrono_literals;
     text::SettingTable table{
-        Setting::path("input.unix", "/run/tapir/edge/dnstap.sock",
-                      "Unix socket on which resolvers deliver dnstap; empty: none."),
-        Setting::string("input.tcp", "", "Address and port for dnstap over TCP; empty: none."),
         Setting::strings(
             "client_networks",
             {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"},
@@ -53,6 +51,8 @@ text::SettingTable settings_table() {
         Setting::integer("histogram.hll_explicit_threshold", 20, 1, 131'072, "clients",
                          "Clients kept exactly before a sketch is made; acts in compatible."),
     };
+    const text::SettingTable input = input_settings_table();
+    table.insert(table.begin(), input.begin(), input.end());
     const text::SettingTable mqtt = mqtt_settings_table();
     table.insert(table.end(), mqtt.begin(), mqtt.end());
     return table;

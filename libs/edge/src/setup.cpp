@@ -73,6 +73,7 @@ Result<std::shared_ptr<const Lists>> load_lists(world::Files& files, const text:
         return fail(std::move(networks).error().at(
             fmt::format("{}: client_networks", settings.place("client_networks"))));
     }
+    lists->listeners = TRY(Listeners::from(settings));
     lists->client_networks = std::make_shared<const client::NetworkSet>(std::move(*networks));
     if (profile != privacy::Profile::compatible) {
         const std::string& path = settings.string("lists.public_suffixes");

@@ -117,6 +117,7 @@ std::optional<Fate> Worker::decode(const FrameItem& item, Slot& slot, BatchResul
     if (!settings_.is_compatible() && item.type != dnstap::MessageType::client_response) {
         return Fate::other_response;
     }
+    ++result.transports.at(static_cast<std::size_t>(item.transport));
     if (!lists_->ignored_clients.is_empty()) {
         const client::AddressForm form = client::form_of(item.client);
         if (form == client::AddressForm::absent || form == client::AddressForm::malformed) {

@@ -68,6 +68,7 @@ struct BatchResult {
     FateCounts fates;  // of all frames but those in `names`
     std::array<std::uint64_t, dns::message_error_count> dns_errors{};
     std::array<std::uint64_t, dnstap::message_type_max + 1> types{};  // 0: numbers not listed
+    TransportCounts transports{};                                     // of the responses that count
     std::vector<NameFound> names;                                     // in the order of frames
     std::string text;                                                 // of the names
     std::string_view text_of(const NameFound& name) const {
