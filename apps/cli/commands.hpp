@@ -43,6 +43,15 @@ Result<ledger::NoteVerifier> read_verifier(world::Files& files, const std::strin
 // ledger verify: every leaf, tile and checkpoint, and the files that were sent.
 Result<std::string> verify_ledger(const std::string& folder, const VerifyOptions& options);
 
+struct DecryptOptions {
+    std::string key;  // the day's key file; empty: where the edge keeps it
+    std::string out;  // empty: beside the file, without ".sealed"
+};
+// session decrypt: a sealed session file as Parquet, for its owner alone (0600). All or nothing.
+Result<std::string> decrypt_session(const std::string& path, const DecryptOptions& options);
+// session list: the days in a folder of sessions, and whether they can still be read.
+Result<std::string> list_sessions(const std::string& folder);
+
 // explain: what the policy says of a name, and why. `url` is the policy's metrics address.
 Result<std::string> explain(const std::string& url, const std::string& name);
 

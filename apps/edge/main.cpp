@@ -97,6 +97,8 @@ tapir::Result<int> work(int argc, char** argv) {
     twin->add_option("--profile", words.profile, "standard, strict or compatible.");
     twin->add_flag("--single-interval", words.process.single_interval,
                    "Everything into one interval.");
+    twin->add_flag("--sessions-plain", words.process.sessions_plain,
+                   "Session files as plain Parquet: for comparing them.");
     auto* help = app.add_subcommand("help-settings", "Print all settings.");
     auto* example = app.add_subcommand("example-settings", "Print a settings file to begin with.");
     try {

@@ -13,6 +13,7 @@
 #include "run_mark.hpp"
 #include "seen.hpp"
 #include "sender.hpp"
+#include "sessions.hpp"
 #include "setup.hpp"
 
 namespace tapir::edge {
@@ -100,6 +101,7 @@ struct Station::Impl {
     std::unique_ptr<const jose::PrivateJwk> key;
     std::unique_ptr<EdgeLedger> ledger;
     std::unique_ptr<Outbox> outbox;
+    std::unique_ptr<Sessions> sessions;
     std::unique_ptr<Outlet> outlet;
     std::unique_ptr<SendSteps> sending;
     std::atomic<unsigned> second{0};  // of the minute, at which batches leave today
@@ -120,6 +122,8 @@ Result<void> Station::Impl::open() {
     outbox = TRY(Outbox::open(ports.files, state, *ledger, keeping, ports.log, ports.counters));
     // What waits from before leaves at the day's second too (R6).
     second = TRY(read_day_keys()).current()->gate->batch_second();
+    sessions = TRY(Sessions::open(settings, ports.clock.now(),
+                                  {ports.files, ports.chance, ports.log, ports.counters}));
     return open_outlet();
 }
 
@@ -234,7 +238,7 @@ Result<void> Station::begin() {
     counting->seen = std::make_unique<Seen>(ports.store, ports.log, ports.counters);
     counting->writer = std::make_unique<BatchWriter>(
         *self.outbox, *counting->seen, leaf_context(settings, profile, *lists, self.version), salts,
-        self.options.on_batch);
+        self.options.on_batch, [&self] { return self.sessions->make_room(); });
     BatchSink* sink = counting->writer.get();
     if (self.options.writes_in_background) {
         counting->queue = std::make_unique<BatchQueue>(*counting->writer);
@@ -252,8 +256,12 @@ Result<void> Station::begin() {
     piping.drops_when_full = true;
     piping.worker = worker_settings(settings, profile);
     const UtcTime now = ports.clock.now();
-    counting->pipeline = std::make_unique<Pipeline>(piping, lists, std::move(keys),
-                                                    DataClock::live(now), *counting->collector);
+    Consumer& consumer = self.sessions->begin(*counting->collector, *self.outbox,
+                                              leaf_context(settings, profile, *lists, self.version),
+                                              salts, now, self.options.writes_in_background);
+    piping.worker.sessions = self.sessions->source();
+    counting->pipeline =
+        std::make_unique<Pipeline>(piping, lists, std::move(keys), DataClock::live(now), consumer);
     const auto today = counting->pipeline->day();
     counting->open = floor_to(now, counting->interval_s);
     counting->day = today->number;
@@ -291,6 +299,7 @@ bool Station::tick() {
         counting.open = current;
     }
     self.keep_day_key();
+    self.sessions->tick(now);
     if (const Duration at = self.ports.clock.monotonic(); at - counting.tidied > tidy_every) {
         counting.tidied = at;
         self.outbox->tidy(now);
@@ -311,6 +320,7 @@ void Station::end() {
     Counting& counting = *self.counting;
     counting.pipeline->finish();
     self.metrics.add(counting.pipeline->take_dispatcher_fates());
+    self.sessions->end();
     counting.collector->finish({}, floor_to(self.ports.clock.now(), counting.interval_s));
     if (counting.queue) {
         counting.queue->finish();
