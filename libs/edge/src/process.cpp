@@ -172,7 +172,7 @@ Result<void> process(const ProcessOptions& options, const text::Settings& settin
     Counters counters;
     EdgeMetrics metrics(counters);
     const auto store = store::open_memory({std::string(seen_family)});
-    Seen seen(*store, log, counters);
+    Seen seen(*store, {}, log, counters);
     TwinSink sink(options.out, leaf_context(settings, profile, *lists, options.version),
                   salts_of(keys.day), *ledger, files, seen);
 

@@ -1,6 +1,7 @@
 #include "tapir/edge/settings.hpp"
 
 #include "outlet.hpp"
+#include "seen.hpp"
 #include "sessions.hpp"
 
 namespace tapir::edge {
@@ -58,6 +59,8 @@ text::SettingTable settings_table() {
     table.insert(table.end(), mqtt.begin(), mqtt.end());
     const text::SettingTable sessions = session_settings_table();
     table.insert(table.end(), sessions.begin(), sessions.end());
+    const text::SettingTable seen = seen_settings_table();
+    table.insert(table.end(), seen.begin(), seen.end());
     return table;
 }
 

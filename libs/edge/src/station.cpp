@@ -12,6 +12,7 @@
 #include "outlet.hpp"
 #include "run_mark.hpp"
 #include "seen.hpp"
+#include "seen_import.hpp"
 #include "sender.hpp"
 #include "sessions.hpp"
 #include "setup.hpp"
@@ -59,6 +60,7 @@ struct Counting {
     LiveProfile profile;
     std::int64_t interval_s = usual_batch_s;
     std::unique_ptr<Seen> seen;
+    std::unique_ptr<SeenFolder> known;  // lists of what counts as seen
     std::unique_ptr<BatchWriter> writer;
     std::unique_ptr<BatchQueue> queue;  // where a thread writes
     std::unique_ptr<Collector> collector;
@@ -235,7 +237,16 @@ Result<void> Station::begin() {
     const SaltSource salts = [&ports](std::string_view /*batch*/, std::string_view /*name*/) {
         return ports.chance.bytes<ledger::salt_size>();
     };
-    counting->seen = std::make_unique<Seen>(ports.store, ports.log, ports.counters);
+    counting->seen =
+        std::make_unique<Seen>(ports.store, seen_settings(settings), ports.log, ports.counters);
+    counting->known = std::make_unique<SeenFolder>(
+        ports.files, settings.string("state.dir") + "/import",
+        [&settings, &ports] {
+            std::vector<ListFile> report;
+            return load_suffixes(ports.files, settings.string("lists.public_suffixes"), report);
+        },
+        *counting->seen, ports.log);
+    counting->seen->tidy(ports.clock.now());
     counting->writer = std::make_unique<BatchWriter>(
         *self.outbox, *counting->seen, leaf_context(settings, profile, *lists, self.version), salts,
         self.options.on_batch, [&self] { return self.sessions->make_room(); });
@@ -300,6 +311,8 @@ bool Station::tick() {
     }
     self.keep_day_key();
     self.sessions->tick(now);
+    counting.seen->tidy(now);
+    counting.known->tick(now);
     if (const Duration at = self.ports.clock.monotonic(); at - counting.tidied > tidy_every) {
         counting.tidied = at;
         self.outbox->tidy(now);

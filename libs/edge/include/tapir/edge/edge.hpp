@@ -10,6 +10,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "tapir/base/log.hpp"
 #include "tapir/base/result.hpp"
@@ -21,5 +22,10 @@ namespace tapir::edge {
 // Errors at the start name file, line and setting. After the start it only returns on `stop`.
 Result<void> run(const text::Settings& settings, const std::string& version, world::Stop& stop,
                  const Log& log);
+
+// Marks the names of lists as released before, in the store of an edge that is not running; what is
+// to be printed comes back. docs/formats/seen.md.
+Result<std::string> import_seen(const text::Settings& settings,
+                                const std::vector<std::string>& lists, const Log& log);
 
 }  // namespace tapir::edge
