@@ -54,6 +54,39 @@ class Cli(unittest.TestCase):
         self.assertIn("edge-1.example", tapir("keys", "new", "--kid", "edge-1.example", "--out", self.folder, status=1))
         self.assertEqual(json.loads(private.read_text())["d"], secret, "nothing is overwritten")
 
+    def test_sessions(self):
+        """Sealed by the twin, decrypted by the operator; what was erased or changed is refused."""
+        (self.folder / "pan.key").write_text("words of the operator\n")
+        (self.folder / "pan.key").chmod(0o600)
+        frames = [dnstap_response(dns_answer("www.fresh-name.se"), bytes([10, 0, 0, n]), 1_790_000_040)
+                  for n in range(20)]
+        (self.folder / "in.fstrm").write_bytes(capture(frames))
+        for how in ([], ["--sessions-plain"]):
+            subprocess.run([BIN / "tapir-edge", "process", self.folder / "in.fstrm", "--out",
+                            self.folder / ("plain" if how else "sealed"), "--set", "sessions.enabled=true",
+                            "--set", f"sessions.cryptopan_key_file={self.folder / 'pan.key'}",
+                            "--set", "sessions.cryptopan_salt=salt-of-our-own", *how],
+                           check=True, capture_output=True, timeout=300)
+        [plain] = (self.folder / "plain/sessions").iterdir()
+        folder = self.folder / "sealed/sessions"
+        [sealed] = (folder / "2026-09-21").iterdir()
+        self.assertRegex(tapir("session", "list", folder), r"2026-09-21 +1 +\d+  there")
+        tapir("session", "decrypt", sealed)
+        out = sealed.with_suffix("")
+        self.assertEqual(out.read_bytes(), plain.read_bytes())
+        self.assertEqual(stat.S_IMODE(out.stat().st_mode), 0o600)
+        self.assertIn("is there already", tapir("session", "decrypt", sealed, status=1))
+        changed = bytearray(sealed.read_bytes())
+        changed[-20] ^= 1
+        (self.folder / "changed.sealed").write_bytes(changed)
+        key = folder / "keys/2026-09-21.key"
+        self.assertIn("chunk 0", tapir("session", "decrypt", self.folder / "changed.sealed", "--key", key, status=1))
+        self.assertFalse((self.folder / "changed").exists())
+        key.unlink()
+        self.assertIn("has been erased",
+                      tapir("session", "decrypt", sealed, "--out", self.folder / "again", status=1))
+        self.assertRegex(tapir("session", "list", folder), r"2026-09-21 +1 +\d+  erased")
+
     def test_lists(self):
         names = self.folder / "names.txt"
         names.write_text("Example.com\n.example.org\n# why\n\nexample.com.\n")

@@ -51,6 +51,15 @@ struct ReleaseOptions {
 // release: a person's decision to tell of a name that too few have asked for (R7).
 Result<std::string> release(const std::string& name, const ReleaseOptions& options);
 
+struct DecryptOptions {
+    std::string key;  // the day's key file; empty: where the edge keeps it
+    std::string out;  // empty: beside the file, without ".sealed"
+};
+// session decrypt: a sealed session file as Parquet, for its owner alone (0600). All or nothing.
+Result<std::string> decrypt_session(const std::string& path, const DecryptOptions& options);
+// session list: the days in a folder of sessions, and whether they can still be read.
+Result<std::string> list_sessions(const std::string& folder);
+
 // explain: what the policy says of a name, and why. `url` is the policy's metrics address.
 Result<std::string> explain(const std::string& url, const std::string& name);
 

@@ -18,6 +18,7 @@ struct Words {
     tapir::cli::ReplayOptions replay;
     tapir::cli::VerifyOptions verify;
     tapir::cli::ReleaseOptions release;
+    tapir::cli::DecryptOptions decrypt;
     std::string url = "http://127.0.0.1:2113";
     tapir::Result<std::string> result = std::string();
 };
@@ -98,6 +99,19 @@ void add_release(CLI::App& app, Words& words) {
     release->callback([&] { words.result = tapir::cli::release(words.name, words.release); });
 }
 
+void add_session(CLI::App& app, Words& words) {
+    auto* session = app.add_subcommand("session", "Read session files")->require_subcommand(1);
+    auto* list = session->add_subcommand("list", "Which days are there, and can they be read?");
+    list->add_option("FOLDER", words.folder, "The edge's folder of sessions")->required();
+    list->callback([&] { words.result = tapir::cli::list_sessions(words.folder); });
+    auto* decrypt = session->add_subcommand("decrypt", "A sealed file as Parquet, mode 0600");
+    decrypt->add_option("FILE", words.file, "A .parquet.sealed file")->required();
+    decrypt->add_option("--key", words.decrypt.key, "Key file (default: ../keys/DAY.key)");
+    decrypt->add_option("--out", words.decrypt.out, "File (default: without .sealed)");
+    decrypt->callback(
+        [&] { words.result = tapir::cli::decrypt_session(words.file, words.decrypt); });
+}
+
 tapir::Result<int> work(int argc, char** argv) {
     CLI::App app("tapir: keys, lists, captures and ledgers of Tapir");
     app.set_version_flag("--version", "tapir " TAPIR_VERSION);
@@ -108,6 +122,7 @@ tapir::Result<int> work(int argc, char** argv) {
     add_replay(app, words);
     add_reading(app, words);
     add_release(app, words);
+    add_session(app, words);
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

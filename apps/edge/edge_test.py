@@ -1,7 +1,9 @@
 """tapir-edge as its users meet it: a start that fails says why, bad input is counted, a stop loses nothing."""
+import base64
 import json
 import os
 import pathlib
+import re
 import signal
 import socket
 import struct
@@ -223,6 +225,36 @@ class Edge(unittest.TestCase):
         self.assertIn("#5    held      R3", done.stdout)
         self.assertIn("5 messages under standard", done.stdout)
         self.assertNotIn("10.0.0.", done.stdout)
+
+    def test_what_a_list_knows_is_not_new(self):
+        """Imported while the edge is stopped, and through its folder while it runs."""
+        known = self.folder / "known.txt"
+        known.write_text("# before us\nwww.before.se\nno..name\n")
+        self.write()
+        done = subprocess.run([BIN / "tapir-edge", "import-seen", "--config", self.config, known], check=True,
+                              capture_output=True, text=True, timeout=PATIENCE_S)
+        self.assertIn("1 names, 2 new marks, 1 malformed lines", done.stdout)
+        self.assertIn("known.txt:3: expected a name", done.stdout)
+        self.start()
+        busy = subprocess.run([BIN / "tapir-edge", "import-seen", "--config", self.config, known],
+                              capture_output=True, text=True, timeout=PATIENCE_S)
+        self.assertEqual(busy.returncode, 1)
+        self.assertIn("import/", busy.stderr)
+        lists = self.folder / "state/import"
+        lists.mkdir()
+        (lists / "later.csv.part").write_text("1,later.se\n")
+        (lists / "later.csv.part").rename(lists / "later.csv")
+        wait_for("the import", (lists / "later.csv.imported").exists)
+        now = int(time.time())
+        for name in ("www.before.se", "later.se", "www.fresh-name.se"):
+            self.send(capture([dnstap_response(dns_answer(name), bytes([10, n % 4, 0, n]), now) for n in range(100)]))
+        wait_for("the release", lambda: self.frames("released", "now") >= 1)
+        self.stop()
+        sent = "".join(path.read_text() for path in (self.folder / "state/batches").rglob("new_qname.json"))
+        events = [json.loads(base64.urlsafe_b64decode(payload + "=="))
+                  for payload in re.findall(r'"payload" *: *"([^"]+)"', sent)]
+        self.assertIn("fresh-name.se.", {event["qname"] for event in events})
+        self.assertFalse([event for event in events if not event["qname"].endswith("fresh-name.se.")])
 
     def test_examples_are_settings(self):
         for program in ("tapir-edge", "tapir-policy", "tapir-core"):

@@ -35,6 +35,7 @@ struct Words {
     std::string ignored_clients;
     std::string ignored_names;
     std::string profile;
+    std::vector<std::string> known;
 };
 
 tapir::Result<Settings> read_settings(const Words& words) {
@@ -103,6 +104,16 @@ tapir::Result<void> run(Words words) {
     return {};
 }
 
+tapir::Result<void> import_seen(const Words& words) {
+    tapir::world::restrict_umask();
+    const Settings settings = TRY(read_settings(words));
+    const auto log =
+        tapir::Log::to_stderr("tapir-edge", tapir::Level::info, tapir::world::system_now);
+    const std::string text = TRY(tapir::edge::import_seen(settings, words.known, log));
+    std::fputs(text.c_str(), stdout);
+    return {};
+}
+
 void add_settings(CLI::App& command, Words& words, bool is_required) {
     auto* config = command.add_option("--config", words.config, "Settings file (TOML).");
     if (is_required) {
@@ -140,12 +151,17 @@ tapir::Result<int> work(int argc, char** argv) {
     add_list_options(*twin, words);
     twin->add_flag("--single-interval", words.process.single_interval,
                    "Everything into one interval.");
+    twin->add_flag("--sessions-plain", words.process.sessions_plain,
+                   "Session files as plain Parquet: for comparing them.");
     auto* why = app.add_subcommand("explain", "What becomes of messages or names, and why.");
     add_settings(*why, words, false);
     why->add_option("what", words.explained, "Captures or names.")->required();
     add_list_options(*why, words);
     why->add_flag("--sums", words.explain.sums_only, "No line for each message.");
     why->add_flag("--octets", words.explain.octets, "Payloads in full, in hexadecimal.");
+    auto* import = app.add_subcommand("import-seen", "Names of lists count as released before.");
+    add_settings(*import, words, true);
+    import->add_option("lists", words.known, "Text, CSV or DAWG files.")->required();
     auto* help = app.add_subcommand("help-settings", "Print all settings.");
     auto* example = app.add_subcommand("example-settings", "Print a settings file to begin with.");
     try {
@@ -158,6 +174,10 @@ tapir::Result<int> work(int argc, char** argv) {
         const std::string text =
             help->parsed() ? tapir::text::help_text(table) : tapir::text::example_file(table);
         std::fputs(text.c_str(), stdout);
+        return 0;
+    }
+    if (import->parsed()) {
+        TRY(import_seen(words));
         return 0;
     }
     TRY(run_daemon->parsed() ? run(words) : why->parsed() ? explain(words) : process(words));

@@ -6,6 +6,7 @@
 
 #include "input.hpp"
 #include "metrics_page.hpp"
+#include "seen_import.hpp"
 #include "setup.hpp"
 #include "tapir/edge/station.hpp"
 #include "tapir/store/store.hpp"
@@ -115,6 +116,19 @@ Result<void> run(const text::Settings& settings, const std::string& version, wor
     sender->stop();
     TRY(is_stopped);
     return {};
+}
+
+Result<std::string> import_seen(const text::Settings& settings,
+                                const std::vector<std::string>& lists, const Log& log) {
+    Ports ports;
+    if (auto opened = open_store(settings, ports); !opened) {
+        return fail(opened.error().code() == Code::invalid
+                        ? Error(Code::unavailable,
+                                opened.error().what() +
+                                    ". While the edge runs, move the list into state.dir/import/")
+                        : std::move(opened).error());
+    }
+    return import_seen(settings, lists, ports.clock.now(), ports.files, *ports.store, log);
 }
 
 }  // namespace tapir::edge

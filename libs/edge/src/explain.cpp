@@ -189,7 +189,7 @@ public:
           listener_(print),
           metrics_(counters_),
           store_(store::open_memory({std::string(seen_family), std::string(wildcard_family)})),
-          seen_(*store_, log, counters_),
+          seen_(*store_, {}, log, counters_),
           wildcards_(*store_, twin_wildcard_key(keys_.day), log, counters_),
           sink_(print, options.octets, seen_, keys_.signing) {}
 

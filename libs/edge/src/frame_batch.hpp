@@ -65,12 +65,20 @@ public:
         return {to, frame.size()};
     }
     void add(const FrameItem& item) { items_.push_back(item); }
+    // Also remembers where the frame of the item lies that is added next: the last `size` octets.
+    void keep_frame(std::size_t size) { frames_.emplace_back(octets_.get() + size_ - size, size); }
 
     bool is_empty() const { return items_.empty(); }
     std::size_t capacity() const { return capacity_; }
     const std::vector<FrameItem>& items() const { return items_; }
+    // The whole frame of an item of items(); empty if it was not kept.
+    ByteView frame_of(const FrameItem& item) const {
+        return frames_.empty() ? ByteView()
+                               : frames_[static_cast<std::size_t>(&item - items_.data())];
+    }
     void clear() {
         items_.clear();
+        frames_.clear();
         size_ = 0;
         day.reset();
     }
@@ -82,6 +90,7 @@ private:
     std::size_t size_ = 0;
     std::unique_ptr<std::byte[]> octets_;
     std::vector<FrameItem> items_;
+    std::vector<ByteView> frames_;  // of each item, or none at all
 };
 
 // Batches that have been counted, for frames to come: fresh memory would cost page faults.

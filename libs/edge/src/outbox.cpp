@@ -125,6 +125,24 @@ Result<void> Outbox::write(std::uint64_t index, const ReadyBatch& batch, const B
     return renamed;
 }
 
+// The batch of before that the ledger could not take then.
+Result<void> Outbox::bring_in_older(UtcTime time) {
+    const std::uint64_t older = ledger_.size();
+    if (!files_.exists(folder(older))) {
+        return {};
+    }
+    TRY(bring_in(older));
+    // Its leaf is there; what cannot be read of it now only makes its size unknown.
+    entries_.emplace(older, read_entry(older).value_or(Entry{.time = time}));
+    return {};
+}
+
+Result<void> Outbox::note(const BatchLeaf& leaf) {
+    const std::lock_guard lock(mutex_);
+    TRY(bring_in_older(TRY(ledger::Leaf::parse(leaf.octets)).time));
+    return ledger_.append(ledger_.size(), leaf.octets, leaf.openings);
+}
+
 Result<void> Outbox::put(const ReadyBatch& batch, const LeafContext& context,
                          const SaltSource& salts) {
     if (batch.payloads.empty()) {
@@ -132,12 +150,7 @@ Result<void> Outbox::put(const ReadyBatch& batch, const LeafContext& context,
     }
     const std::lock_guard lock(mutex_);
     const auto attempt = [&]() -> Result<void> {
-        if (files_.exists(folder(ledger_.size()))) {
-            const std::uint64_t older = ledger_.size();
-            TRY(bring_in(older));
-            // Its leaf is there; what cannot be read of it now only makes its size unknown.
-            entries_.emplace(older, read_entry(older).value_or(Entry{.time = batch.time}));
-        }
+        TRY(bring_in_older(batch.time));
         const std::uint64_t index = ledger_.size();
         const auto path = [index](const privacy::Payload& payload) {
             return fmt::format("{}/{}", batch_folder(index), payload.name);

@@ -61,6 +61,8 @@ public:
     // A batch without payloads is none. After an error, counted and logged, nothing of it is here:
     // the caller may try again, or lose() it.
     Result<void> put(const ReadyBatch& batch, const LeafContext& context, const SaltSource& salts);
+    // A leaf without payloads: of something that was done here and does not leave.
+    Result<void> note(const BatchLeaf& leaf);
     // Counts and logs a batch that could not be put.
     void lose(const ReadyBatch& batch);
     // Those that wait, the oldest first.
@@ -86,6 +88,7 @@ private:
     Result<void> load();
     Result<Entry> read_entry(std::uint64_t index) const;
     Result<void> bring_in(std::uint64_t index);
+    Result<void> bring_in_older(UtcTime time);
     Result<void> write(std::uint64_t index, const ReadyBatch& batch, const BatchLeaf& leaf);
     void remove_folder(const std::string& path) const;
     void drop(std::uint64_t index, const Entry& entry, std::string_view why);

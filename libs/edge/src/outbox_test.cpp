@@ -180,7 +180,7 @@ TEST(Outbox, NeverSendsWhatItRefused) {
 TEST(BatchWriter, WaitsForADiskThatIsFull) {
     Bench bench;
     const auto store = store::open_memory({std::string(seen_family)});
-    Seen seen(*store, bench.log, bench.counters);
+    Seen seen(*store, {}, bench.log, bench.counters);
     unsigned told = 0;
     BatchWriter writer(
         *bench.outbox, seen, {}, [](std::string_view, std::string_view) { return ledger::Salt{}; },

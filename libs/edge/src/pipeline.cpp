@@ -14,6 +14,7 @@ Pipeline::Pipeline(const PipelineSettings& settings, const std::shared_ptr<const
                    DayKeys keys, DataClock clock, Consumer& consumer)
     : drops_when_full_(settings.drops_when_full),
       is_inline_(settings.workers == 0),
+      keeps_frames_(settings.worker.sessions != nullptr),
       consumer_(consumer),
       lists_(lists),
       clock_(clock),
@@ -111,6 +112,9 @@ void Pipeline::add_locked(ByteView frame) {
         item.transport = lists_->listeners.transport_of(*message);
         item.has_response = message->response_message.has_value();
         item.response = message->response_message.value_or(ByteView());
+    }
+    if (keeps_frames_) {
+        open_batch_.keep_frame(frame.size());
     }
     open_batch_.add(item);
 }

@@ -146,6 +146,7 @@ private:
 
     const bool drops_when_full_;
     const bool is_inline_;
+    const bool keeps_frames_;
     Consumer& consumer_;
     const std::shared_ptr<const Lists> lists_;
     std::mutex mutex_;  // the dispatcher's: all until lanes_

@@ -11,6 +11,7 @@
 #include "edge_ledger.hpp"
 #include "pipeline.hpp"
 #include "report.hpp"
+#include "sessions.hpp"
 #include "setup.hpp"
 #include "tapir/store/store.hpp"
 #include "twin_keys.hpp"
@@ -87,7 +88,8 @@ private:
 };
 
 Result<void> prepare(const std::string& out, world::Files& files) {
-    for (const char* name : {"histograms", "ledger", "batches", "events.jsonl", "report.json"}) {
+    for (const char* name :
+         {"histograms", "ledger", "batches", "sessions", "events.jsonl", "report.json"}) {
         const std::string path = fmt::format("{}/{}", out, name);
         if (files.exists(path)) {
             return fail(Code::conflict, fmt::format("{}: expected a folder without results of an "
@@ -111,7 +113,7 @@ Result<void> process(const ProcessOptions& options, const text::Settings& settin
     Counters counters;
     EdgeMetrics metrics(counters);
     const auto store = store::open_memory({std::string(seen_family), std::string(wildcard_family)});
-    Seen seen(*store, log, counters);
+    Seen seen(*store, {}, log, counters);
     Wildcards wildcards(*store, twin_wildcard_key(keys.day), log, counters);
     TwinSink sink(options.out, leaf_context(settings, profile, *lists, options.version),
                   twin_salts(keys.day), *ledger, files, seen);
@@ -123,18 +125,24 @@ Result<void> process(const ProcessOptions& options, const text::Settings& settin
     collecting.single_interval = options.single_interval;
     Collector collector(collecting, lists, seen, wildcards, keys.signing, metrics, log, sink);
 
+    const auto sessions =
+        TRY(TwinSessions::open(settings, options, keys.day, files, log, counters));
     PipelineSettings piping;
     piping.workers = static_cast<std::size_t>(settings.integer("workers"));
     piping.worker = worker_settings(settings, profile);
+    piping.worker.sessions = sessions ? sessions->source() : nullptr;
     Pipeline pipeline(piping, lists, DayKeys(std::move(keys.day)),
                       options.single_interval ? DataClock::single_interval() : DataClock(),
-                      collector);
+                      sessions ? sessions->begin(collector) : collector);
     Report report;
     for (const std::string& path : options.captures) {
         report.captures.push_back(TRY(read_capture(path, files, pipeline, log)));
     }
     pipeline.finish();
     collector.finish(pipeline.bounds(), UtcTime());
+    if (sessions) {
+        TRY(sessions->finish(pipeline.bounds()));
+    }
     TRY(sink.result());
 
     report.version = options.version;

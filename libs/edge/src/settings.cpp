@@ -2,6 +2,8 @@
 
 #include "input_settings.hpp"
 #include "outlet.hpp"
+#include "seen.hpp"
+#include "sessions.hpp"
 
 namespace tapir::edge {
 
@@ -55,6 +57,10 @@ text::SettingTable settings_table() {
     table.insert(table.begin(), input.begin(), input.end());
     const text::SettingTable mqtt = mqtt_settings_table();
     table.insert(table.end(), mqtt.begin(), mqtt.end());
+    const text::SettingTable sessions = session_settings_table();
+    table.insert(table.end(), sessions.begin(), sessions.end());
+    const text::SettingTable seen = seen_settings_table();
+    table.insert(table.end(), seen.begin(), seen.end());
     return table;
 }
 

@@ -12,7 +12,9 @@
 #include "outlet.hpp"
 #include "run_mark.hpp"
 #include "seen.hpp"
+#include "seen_import.hpp"
 #include "sender.hpp"
+#include "sessions.hpp"
 #include "setup.hpp"
 
 namespace tapir::edge {
@@ -61,6 +63,7 @@ struct Counting {
     std::optional<Wildcards> wildcards;
     std::optional<PersonReleases> requests;
     std::shared_ptr<const Lists> lists;
+    std::unique_ptr<SeenFolder> known;  // lists of what counts as seen
     std::unique_ptr<BatchWriter> writer;
     std::unique_ptr<BatchQueue> queue;  // where a thread writes
     std::unique_ptr<Collector> collector;
@@ -104,6 +107,7 @@ struct Station::Impl {
     std::unique_ptr<const jose::PrivateJwk> key;
     std::unique_ptr<EdgeLedger> ledger;
     std::unique_ptr<Outbox> outbox;
+    std::unique_ptr<Sessions> sessions;
     std::unique_ptr<Outlet> outlet;
     std::unique_ptr<SendSteps> sending;
     std::atomic<unsigned> second{0};  // of the minute, at which batches leave today
@@ -124,6 +128,8 @@ Result<void> Station::Impl::open() {
     outbox = TRY(Outbox::open(ports.files, state, *ledger, keeping, ports.log, ports.counters));
     // What waits from before leaves at the day's second too (R6).
     second = TRY(read_day_keys()).current()->gate->batch_second();
+    sessions = TRY(Sessions::open(settings, ports.clock.now(),
+                                  {ports.files, ports.chance, ports.log, ports.counters}));
     return open_outlet();
 }
 
@@ -244,15 +250,24 @@ Result<void> Station::begin() {
     const SaltSource salts = [&ports](std::string_view /*batch*/, std::string_view /*name*/) {
         return ports.chance.bytes<ledger::salt_size>();
     };
-    counting->seen = std::make_unique<Seen>(ports.store, ports.log, ports.counters);
+    counting->seen =
+        std::make_unique<Seen>(ports.store, seen_settings(settings), ports.log, ports.counters);
     counting->wildcards =
         TRY(Wildcards::open(ports.store, ports.chance, ports.log, ports.counters));
     counting->requests.emplace(ports.files, settings.string("state.dir") + "/requests",
                                *counting->seen, ports.log, ports.counters);
     counting->lists = lists;
+    counting->known = std::make_unique<SeenFolder>(
+        ports.files, settings.string("state.dir") + "/import",
+        [&settings, &ports] {
+            std::vector<ListFile> report;
+            return load_suffixes(ports.files, settings.string("lists.public_suffixes"), report);
+        },
+        *counting->seen, ports.log);
+    counting->seen->tidy(ports.clock.now());
     counting->writer = std::make_unique<BatchWriter>(
         *self.outbox, *counting->seen, leaf_context(settings, profile, *lists, self.version), salts,
-        self.options.on_batch);
+        self.options.on_batch, [&self] { return self.sessions->make_room(); });
     BatchSink* sink = counting->writer.get();
     if (self.options.writes_in_background) {
         counting->queue = std::make_unique<BatchQueue>(*counting->writer);
@@ -272,8 +287,12 @@ Result<void> Station::begin() {
     piping.drops_when_full = true;
     piping.worker = worker_settings(settings, profile);
     const UtcTime now = ports.clock.now();
-    counting->pipeline = std::make_unique<Pipeline>(piping, lists, std::move(keys),
-                                                    DataClock::live(now), *counting->collector);
+    Consumer& consumer = self.sessions->begin(*counting->collector, *self.outbox,
+                                              leaf_context(settings, profile, *lists, self.version),
+                                              salts, now, self.options.writes_in_background);
+    piping.worker.sessions = self.sessions->source();
+    counting->pipeline =
+        std::make_unique<Pipeline>(piping, lists, std::move(keys), DataClock::live(now), consumer);
     const auto today = counting->pipeline->day();
     counting->open = floor_to(now, counting->interval_s);
     counting->day = today->number;
@@ -312,6 +331,9 @@ bool Station::tick() {
     }
     self.keep_day_key();
     self.take_requests(now);
+    self.sessions->tick(now);
+    counting.seen->tidy(now);
+    counting.known->tick(now);
     if (const Duration at = self.ports.clock.monotonic(); at - counting.tidied > tidy_every) {
         counting.tidied = at;
         self.outbox->tidy(now);
@@ -332,6 +354,7 @@ void Station::end() {
     Counting& counting = *self.counting;
     counting.pipeline->finish();
     self.metrics.add(counting.pipeline->take_dispatcher_fates());
+    self.sessions->end();
     counting.collector->finish({}, floor_to(self.ports.clock.now(), counting.interval_s));
     if (counting.queue) {
         counting.queue->finish();

@@ -55,6 +55,9 @@ Worker::Worker(const WorkerSettings& settings, std::shared_ptr<const Lists> list
     for (const Slot& slot : slots_) {
         names_.push_back(&slot.folded);
     }
+    if (settings_.sessions) {
+        sessions_ = std::make_unique<SessionMaker>(settings_.sessions);
+    }
 }
 
 BatchResult Worker::count(const FrameBatch& batch) {
@@ -65,6 +68,12 @@ BatchResult Worker::count(const FrameBatch& batch) {
         const std::size_t some = std::min(rest.size(), slots_max);
         count_some(rest.first(some), batch.day, result);
         rest = rest.subspan(some);
+        if (sessions_) {
+            record_sessions(batch);
+        }
+    }
+    if (sessions_) {
+        result.sessions = sessions_->take();
     }
     return result;
 }
@@ -96,6 +105,16 @@ void Worker::count_some(std::span<const FrameItem> items, const std::shared_ptr<
         }
     }
     reached(WorkerStage::counted);
+}
+
+// Of what was counted last: every response whose name is not listed, whatever became of it.
+void Worker::record_sessions(const FrameBatch& batch) {
+    for (std::size_t i = 0; i < slots_used_; ++i) {
+        const Slot& slot = slots_[i];
+        if (!slot.match) {
+            sessions_->add(batch.frame_of(*slot.item), *slot.item, slot.dns.question.name);
+        }
+    }
 }
 
 void Worker::look_up_slots() {

@@ -20,6 +20,7 @@
 #include "frame_batch.hpp"
 #include "lists.hpp"
 #include "rows.hpp"
+#include "session_rows.hpp"
 #include "tapir/client/tagger.hpp"
 #include "tapir/dns/message.hpp"
 #include "tapir/privacy/form.hpp"
@@ -48,6 +49,7 @@ struct WorkerSettings {
     privacy::Profile profile = privacy::Profile::standard;
     sketch::HllSettings hll;
     StageWatch* watch = nullptr;
+    std::shared_ptr<const SessionSource> sessions = nullptr;  // null: none are recorded
 
     bool is_compatible() const { return profile == privacy::Profile::compatible; }
 };
@@ -75,6 +77,7 @@ struct BatchResult {
         return std::string_view(text).substr(name.text_start, name.text_size);
     }
     std::shared_ptr<const Day> day;
+    std::vector<SessionRows> sessions;  // of names that are not listed
 };
 
 struct MinuteTable {
@@ -135,6 +138,7 @@ private:
     std::optional<Fate> find_name(Slot& slot, BatchResult& result) const;
     static void write_text(Slot& slot, const dns::NameText& text, BatchResult& result);
     MinuteTable& table_of(Minute minute, const Day& day);
+    void record_sessions(const FrameBatch& batch);
 
     static constexpr std::size_t slots_max = 64;
 
@@ -151,6 +155,7 @@ private:
     std::vector<std::optional<names::Match>> matches_;
     std::vector<client::TagRequest> requests_;
     std::vector<client::Tags> tags_;
+    std::unique_ptr<SessionMaker> sessions_;  // null: none are recorded
 };
 
 }  // namespace tapir::edge

@@ -29,4 +29,9 @@ Result<void> run(const text::Settings& settings, const std::string& version, wor
 // state lies below that of the edge.
 std::vector<std::string> dry_run_settings(const text::Settings& settings);
 
+// Marks the names of lists as released before, in the store of an edge that is not running; what is
+// to be printed comes back. docs/formats/seen.md.
+Result<std::string> import_seen(const text::Settings& settings,
+                                const std::vector<std::string>& lists, const Log& log);
+
 }  // namespace tapir::edge
