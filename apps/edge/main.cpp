@@ -8,6 +8,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "commands.hpp"
 #include "tapir/base/log.hpp"
 #include "tapir/edge/edge.hpp"
 #include "tapir/edge/process.hpp"
@@ -28,6 +29,7 @@ struct Words {
     std::string ignored_clients;
     std::string ignored_names;
     std::string profile;
+    tapir::edge_app::MigrateWords migrate;
 };
 
 tapir::Result<Settings> read_settings(const Words& words) {
@@ -97,6 +99,13 @@ tapir::Result<int> work(int argc, char** argv) {
     twin->add_option("--profile", words.profile, "standard, strict or compatible.");
     twin->add_flag("--single-interval", words.process.single_interval,
                    "Everything into one interval.");
+    auto* migrate = app.add_subcommand(
+        "migrate", "Print our settings, made from those of the existing minimiser.");
+    migrate->add_option("config", words.migrate.config, "Its settings file.")->required();
+    migrate->add_option("--out", words.migrate.out, "Write them here, not to standard output.");
+    migrate->add_flag("--adopt-state", words.migrate.with_state,
+                      "List what is left in its data-dir.");
+    migrate->add_option("flags", words.migrate.flags, "After --: the flags it is started with.");
     auto* help = app.add_subcommand("help-settings", "Print all settings.");
     auto* example = app.add_subcommand("example-settings", "Print a settings file to begin with.");
     try {
@@ -110,6 +119,9 @@ tapir::Result<int> work(int argc, char** argv) {
             help->parsed() ? tapir::text::help_text(table) : tapir::text::example_file(table);
         std::fputs(text.c_str(), stdout);
         return 0;
+    }
+    if (migrate->parsed()) {
+        return tapir::edge_app::migrate(words.migrate);
     }
     TRY(run_daemon->parsed() ? run(words) : process(words));
     return 0;
