@@ -13,6 +13,7 @@
 #define TOML_SHARED_LIB 1
 #include <toml++/toml.h>
 
+#include "settings_words.hpp"
 #include "utf8.hpp"
 
 namespace tapir::text {
@@ -77,6 +78,8 @@ std::string quote(std::string_view text) {
     return out + '"';
 }
 
+}  // namespace
+
 std::string print_value(SettingType type, const SettingValue& value) {
     switch (type) {
         case SettingType::string:
@@ -108,6 +111,8 @@ std::string print_value(SettingType type, const SettingValue& value) {
     return "";
 }
 
+namespace {
+
 std::string print_range(const Setting& setting, std::int64_t bound) {
     if (setting.type == SettingType::duration) {
         return print_with_unit(bound, duration_units);
@@ -118,7 +123,8 @@ std::string print_range(const Setting& setting, std::int64_t bound) {
     return fmt::format("{}", bound);
 }
 
-// What a setting takes, in words: for errors and for the help.
+}  // namespace
+
 std::string expectation(const Setting& setting) {
     switch (setting.type) {
         case SettingType::string:
@@ -143,6 +149,8 @@ std::string expectation(const Setting& setting) {
     }
     return "";
 }
+
+namespace {
 
 Failure<Error> refuse_at(std::string_view place, std::string_view key, std::string_view expected,
                          std::string_view got) {

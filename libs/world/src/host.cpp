@@ -57,6 +57,22 @@ Result<std::vector<std::string>> own_stat() {
     return fields;
 }
 
+class Descriptor {
+public:
+    explicit Descriptor(int fd) : fd_(fd) {}
+    ~Descriptor() {
+        if (fd_ >= 0) {
+            ::close(fd_);
+        }
+    }
+    Descriptor(const Descriptor&) = delete;
+    Descriptor& operator=(const Descriptor&) = delete;
+    int get() const { return fd_; }
+
+private:
+    int fd_;
+};
+
 double boot_s() {
     std::ifstream file("/proc/stat");
     for (std::string word; file >> word;) {
@@ -99,17 +115,15 @@ Result<bool> notify_service_manager(std::string_view state) {
     if (to.sun_path[0] == '@') {
         to.sun_path[0] = '\0';  // an abstract name
     }
-    const int fd = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd < 0) {
+    const Descriptor fd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    if (fd.get() < 0) {
         return fail_errno("NOTIFY_SOCKET");
     }
     const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + size);
-    const auto sent = ::sendto(fd, state.data(), state.size(), MSG_NOSIGNAL | MSG_DONTWAIT,
+    const auto sent = ::sendto(fd.get(), state.data(), state.size(), MSG_NOSIGNAL | MSG_DONTWAIT,
                                reinterpret_cast<const sockaddr*>(&to), length);
-    const int error = errno;
-    ::close(fd);
     if (sent < 0) {
-        return fail_errno("NOTIFY_SOCKET", error);
+        return fail_errno("NOTIFY_SOCKET");
     }
     return true;
 }
@@ -122,6 +136,37 @@ std::optional<Duration> watchdog_interval() {
         return std::nullopt;
     }
     return std::chrono::microseconds(*usec);
+}
+
+Result<std::string> read_socket(const std::string& path, std::size_t size_max) {
+    sockaddr_un to{};
+    to.sun_family = AF_UNIX;
+    if (path.size() >= sizeof(to.sun_path)) {
+        return fail(Code::invalid, path + ": too long for a socket");
+    }
+    path.copy(to.sun_path, path.size());
+    const Descriptor fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    constexpr timeval patience{.tv_sec = 5, .tv_usec = 0};
+    if (fd.get() < 0 ||
+        ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) != 0 ||
+        ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&to), sizeof(to)) != 0) {
+        return fail_errno(path);
+    }
+    std::string all;
+    std::array<char, 65'536> some{};
+    for (;;) {
+        const auto got = ::recv(fd.get(), some.data(), some.size(), 0);
+        if (got < 0) {
+            return fail_errno(path);
+        }
+        if (got == 0) {
+            return all;
+        }
+        all.append(some.data(), static_cast<std::size_t>(got));
+        if (all.size() > size_max) {
+            return fail(Code::exhausted, path + ": says too much");
+        }
+    }
 }
 
 Result<ProcessFigures> process_figures() {

@@ -102,6 +102,8 @@ public:
     const std::vector<std::string>& strings(std::string_view key) const;
     const std::map<std::string, std::string>& map(std::string_view key) const;
 
+    // Whether the table has it. For code that may be older or newer than the table.
+    bool is_known(std::string_view key) const { return entries_.contains(key); }
     // Whether the file or an override gave it (else the default is in force).
     bool is_given(std::string_view key) const;
 

@@ -30,6 +30,10 @@ Result<bool> notify_service_manager(std::string_view state);
 // How often at least it wants to hear "WATCHDOG=1" (WATCHDOG_USEC, for this process).
 std::optional<Duration> watchdog_interval();
 
+// All that a unix socket on this machine says to whoever connects, until it closes. More than
+// `size_max` is `exhausted`; nothing for five seconds is `unavailable`.
+Result<std::string> read_socket(const std::string& path, std::size_t size_max);
+
 struct ProcessFigures {
     double cpu_s = 0;                 // user and system, all threads
     std::uint64_t resident_size = 0;  // octets
