@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "tapir/base/result.hpp"
+#include "tapir/text/settings.hpp"
 
 namespace tapir::edge_app {
 
@@ -17,5 +18,16 @@ struct MigrateWords {
 };
 // 0 if everything was understood.
 Result<int> migrate(const MigrateWords& words);
+
+// What tapir-edge would say of its settings and this machine before it runs. 1 if anything is FAIL.
+int check(const text::Settings& settings, bool online);
+
+struct TopWords {
+    std::string socket;  // metrics.socket of the edge
+    bool once = false;
+    bool json = false;
+};
+// Follows a running edge until `q` or the end of the terminal.
+Result<int> top(const TopWords& words);
 
 }  // namespace tapir::edge_app

@@ -13,8 +13,10 @@
 #include "tapir/edge/edge.hpp"
 #include "tapir/edge/process.hpp"
 #include "tapir/edge/settings.hpp"
+#include "tapir/text/manual.hpp"
 #include "tapir/world/clock.hpp"
 #include "tapir/world/files.hpp"
+#include "tapir/world/host.hpp"
 #include "tapir/world/process.hpp"
 
 namespace {
@@ -30,6 +32,8 @@ struct Words {
     std::string ignored_names;
     std::string profile;
     tapir::edge_app::MigrateWords migrate;
+    tapir::edge_app::TopWords top;
+    bool online = false;
 };
 
 tapir::Result<Settings> read_settings(const Words& words) {
@@ -66,9 +70,32 @@ tapir::Result<void> run(const Words& words) {
     tapir::world::restrict_umask();
     const auto stop = TRY(tapir::world::Stop::on_signals());
     const Settings settings = TRY(read_settings(words));
-    const auto log =
-        tapir::Log::to_stderr("tapir-edge", tapir::Level::info, tapir::world::system_now);
+    const auto log = tapir::Log::to_stderr(
+        {.service = "tapir-edge", .version = TAPIR_VERSION, .hostname = tapir::world::host_name()},
+        tapir::Level::info, tapir::world::system_now);
     return tapir::edge::run(settings, TAPIR_VERSION, *stop, log);
+}
+
+// Settings that cannot be read are the first finding.
+tapir::Result<int> check_settings(const Words& words) {
+    const auto settings = read_settings(words);
+    if (!settings) {
+        std::printf("FAIL  settings: %s\n", settings.error().what().c_str());
+        return 1;
+    }
+    return tapir::edge_app::check(*settings, words.online);
+}
+
+tapir::Result<int> follow(const Words& words) {
+    tapir::edge_app::TopWords top = words.top;
+    if (top.socket.empty()) {
+        const Settings settings = TRY(read_settings(words));
+        top.socket = settings.string("metrics.socket");
+        if (top.socket.empty()) {
+            return settings.refuse("metrics.socket", "the socket of a running edge", "nothing");
+        }
+    }
+    return tapir::edge_app::top(top);
 }
 
 void add_settings(CLI::App& command, Words& words, bool is_required) {
@@ -106,8 +133,17 @@ tapir::Result<int> work(int argc, char** argv) {
     migrate->add_flag("--adopt-state", words.migrate.with_state,
                       "List what is left in its data-dir.");
     migrate->add_option("flags", words.migrate.flags, "After --: the flags it is started with.");
+    auto* check = app.add_subcommand("check", "Look whether it would run well, and say why not.");
+    add_settings(*check, words, true);
+    check->add_flag("--online", words.online, "Ask the core too.");
+    auto* top = app.add_subcommand("top", "Follow a running edge.");
+    add_settings(*top, words, false);
+    top->add_option("--socket", words.top.socket, "Its metrics.socket, where there is no file.");
+    top->add_flag("--once", words.top.once, "Print once.");
+    top->add_flag("--json", words.top.json, "Print what it says, as JSON.");
     auto* help = app.add_subcommand("help-settings", "Print all settings.");
     auto* example = app.add_subcommand("example-settings", "Print a settings file to begin with.");
+    auto* manual = app.add_subcommand("man-settings", "Print the manual page of the settings.");
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
@@ -120,8 +156,24 @@ tapir::Result<int> work(int argc, char** argv) {
         std::fputs(text.c_str(), stdout);
         return 0;
     }
+    if (manual->parsed()) {
+        const std::string page = tapir::text::manual_page(tapir::edge::settings_table(),
+                                                          {.name = "tapir-edge.toml",
+                                                           .program = "tapir-edge",
+                                                           .section = 8,
+                                                           .version = TAPIR_VERSION,
+                                                           .file = "/etc/tapir/edge.toml"});
+        std::fputs(page.c_str(), stdout);
+        return 0;
+    }
     if (migrate->parsed()) {
         return tapir::edge_app::migrate(words.migrate);
+    }
+    if (check->parsed()) {
+        return check_settings(words);
+    }
+    if (top->parsed()) {
+        return follow(words);
     }
     TRY(run_daemon->parsed() ? run(words) : process(words));
     return 0;

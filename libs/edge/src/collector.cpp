@@ -92,6 +92,7 @@ void Collector::on_batch(BatchResult&& result) {
     for (const NameFound& found : result.names) {
         offer(found, result.text_of(found), *day_->gate);
     }
+    metrics_.names_ready(released_.size());
 }
 
 void Collector::count(Fate fate) {
@@ -122,6 +123,9 @@ void Collector::offer(const NameFound& found, std::string_view name, const priva
         }
         is_new = true;
         metrics_.released(privacy::Product::new_qname, 1);
+        if (settings_.board != nullptr) {
+            settings_.board->released(name.substr(found.domain_start));
+        }
         released_.push_back(std::move(released));
         released_names_.push_back(std::move(known_as));
     }
@@ -144,6 +148,7 @@ void Collector::on_minute_begin(Minute minute, const std::shared_ptr<const Day>&
     }
     day_ = day;
     names_.turn(start);
+    metrics_.pending_fill(names_.pending(), names_.children());
 }
 
 void Collector::on_minute_end(Minute minute, std::optional<MinuteTable>&& table) {
@@ -217,6 +222,7 @@ void Collector::cut(UtcTime time) {
         return;
     }
     released_.clear();
+    metrics_.names_ready(0);
     ReadyBatch batch{.time = time,
                      .payloads = std::exchange(payloads_, {}),
                      .events = std::move(events->messages),

@@ -17,6 +17,7 @@
 #include "metrics.hpp"
 #include "pipeline.hpp"
 #include "seen.hpp"
+#include "status.hpp"
 #include "tapir/jose/jwk.hpp"
 #include "tapir/privacy/gate.hpp"
 
@@ -54,6 +55,7 @@ struct CollectorSettings {
     bool cuts_by_data = true;      // the twin
     std::int64_t interval_s = 60;  // of batches, where cut by data
     bool single_interval = false;
+    StatusBoard* board = nullptr;  // told of what is released; must outlive the collector
 };
 
 class Collector final : public Consumer {

@@ -71,9 +71,11 @@ public:
         items_.clear();
         size_ = 0;
         day.reset();
+        arrived = {};
     }
 
     std::shared_ptr<const Day> day;  // whose tags are to be made
+    Duration arrived{};              // monotonic; of the first frame, where it is measured
 
 private:
     std::size_t capacity_;

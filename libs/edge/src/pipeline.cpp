@@ -14,6 +14,8 @@ Pipeline::Pipeline(const PipelineSettings& settings, const std::shared_ptr<const
                    DayKeys keys, DataClock clock, Consumer& consumer)
     : drops_when_full_(settings.drops_when_full),
       is_inline_(settings.workers == 0),
+      clock_of_delay_(settings.clock),
+      delay_(settings.delay),
       consumer_(consumer),
       clock_(clock),
       keys_(std::move(keys)),
@@ -109,6 +111,9 @@ void Pipeline::add_locked(ByteView frame) {
         item.client = message->query_address;
         item.has_response = message->response_message.has_value();
         item.response = message->response_message.value_or(ByteView());
+    }
+    if (delay_ != nullptr && open_batch_.is_empty()) {
+        open_batch_.arrived = clock_of_delay_->monotonic();
     }
     open_batch_.add(item);
 }
@@ -222,6 +227,15 @@ FateCounts Pipeline::take_dispatcher_fates() {
     return std::exchange(fates_, FateCounts{});
 }
 
+std::vector<LaneLoad> Pipeline::loads() const {
+    std::vector<LaneLoad> all;
+    for (const auto& lane : lanes_) {
+        all.push_back({.batches_waiting = lane->orders.size(),
+                       .rows = lane->rows.load(std::memory_order_relaxed)});
+    }
+    return all;
+}
+
 void Pipeline::cut(UtcTime time) {
     const std::lock_guard lock(mutex_);
     flush_locked();
@@ -231,10 +245,19 @@ void Pipeline::cut(UtcTime time) {
 
 void Pipeline::obey(Lane& lane, Order& order) {
     if (auto* batch = std::get_if<FrameBatch>(&order)) {
-        lane.answers.push(lane.worker.count(*batch));
+        auto result = lane.worker.count(*batch);
+        if (delay_ != nullptr) {
+            const std::chrono::duration<double> delay =
+                clock_of_delay_->monotonic() - batch->arrived;
+            delay_->observe(delay.count());
+        }
+        lane.rows.store(lane.worker.open_rows(), std::memory_order_relaxed);
+        lane.answers.push(std::move(result));
         pool_.give_back(std::move(*batch));
     } else if (const auto* close = std::get_if<Close>(&order)) {
-        lane.answers.push(lane.worker.take(close->minute));
+        auto table = lane.worker.take(close->minute);
+        lane.rows.store(lane.worker.open_rows(), std::memory_order_relaxed);
+        lane.answers.push(std::move(table));
     } else if (const auto* adopt = std::get_if<Adopt>(&order)) {
         lane.worker.adopt(adopt->minute);
     }

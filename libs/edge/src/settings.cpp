@@ -1,6 +1,7 @@
 #include "tapir/edge/settings.hpp"
 
 #include "outlet.hpp"
+#include "status.hpp"
 
 namespace tapir::edge {
 
@@ -55,6 +56,8 @@ text::SettingTable settings_table() {
     };
     const text::SettingTable mqtt = mqtt_settings_table();
     table.insert(table.end(), mqtt.begin(), mqtt.end());
+    const text::SettingTable status = status_settings_table();
+    table.insert(table.end(), status.begin(), status.end());
     return table;
 }
 
