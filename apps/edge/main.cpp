@@ -9,14 +9,17 @@
 
 #include <CLI/CLI.hpp>
 
+#include "commands.hpp"
 #include "tapir/base/log.hpp"
 #include "tapir/edge/dry_run.hpp"
 #include "tapir/edge/edge.hpp"
 #include "tapir/edge/explain.hpp"
 #include "tapir/edge/process.hpp"
 #include "tapir/edge/settings.hpp"
+#include "tapir/text/manual.hpp"
 #include "tapir/world/clock.hpp"
 #include "tapir/world/files.hpp"
+#include "tapir/world/host.hpp"
 #include "tapir/world/process.hpp"
 
 namespace {
@@ -36,6 +39,9 @@ struct Words {
     std::string ignored_names;
     std::string profile;
     std::vector<std::string> known;
+    tapir::edge_app::MigrateWords migrate;
+    tapir::edge_app::TopWords top;
+    bool online = false;
 };
 
 tapir::Result<Settings> read_settings(const Words& words) {
@@ -68,6 +74,12 @@ tapir::Result<void> process(const Words& words) {
     return tapir::edge::process(words.process, settings, files, log);
 }
 
+tapir::Log daemon_log() {
+    return tapir::Log::to_stderr(
+        {.service = "tapir-edge", .version = TAPIR_VERSION, .hostname = tapir::world::host_name()},
+        tapir::Level::info, tapir::world::system_now);
+}
+
 // What is no file is a name.
 tapir::Result<void> explain(Words words) {
     tapir::world::SystemFiles files;
@@ -87,8 +99,7 @@ tapir::Result<void> run(Words words) {
     tapir::world::restrict_umask();
     const auto stop = TRY(tapir::world::Stop::on_signals());
     Settings settings = TRY(read_settings(words));
-    const auto log =
-        tapir::Log::to_stderr("tapir-edge", tapir::Level::info, tapir::world::system_now);
+    const tapir::Log log = daemon_log();
     if (!words.dry_run) {
         return tapir::edge::run(settings, TAPIR_VERSION, *stop, log);
     }
@@ -107,11 +118,32 @@ tapir::Result<void> run(Words words) {
 tapir::Result<void> import_seen(const Words& words) {
     tapir::world::restrict_umask();
     const Settings settings = TRY(read_settings(words));
-    const auto log =
-        tapir::Log::to_stderr("tapir-edge", tapir::Level::info, tapir::world::system_now);
+    const tapir::Log log = daemon_log();
     const std::string text = TRY(tapir::edge::import_seen(settings, words.known, log));
     std::fputs(text.c_str(), stdout);
     return {};
+}
+
+// Settings that cannot be read are the first finding.
+tapir::Result<int> check_settings(const Words& words) {
+    const auto settings = read_settings(words);
+    if (!settings) {
+        std::printf("FAIL  settings: %s\n", settings.error().what().c_str());
+        return 1;
+    }
+    return tapir::edge_app::check(*settings, words.online);
+}
+
+tapir::Result<int> follow(const Words& words) {
+    tapir::edge_app::TopWords top = words.top;
+    if (top.socket.empty()) {
+        const Settings settings = TRY(read_settings(words));
+        top.socket = settings.string("metrics.socket");
+        if (top.socket.empty()) {
+            return settings.refuse("metrics.socket", "the socket of a running edge", "nothing");
+        }
+    }
+    return tapir::edge_app::top(top);
 }
 
 void add_settings(CLI::App& command, Words& words, bool is_required) {
@@ -162,8 +194,24 @@ tapir::Result<int> work(int argc, char** argv) {
     auto* import = app.add_subcommand("import-seen", "Names of lists count as released before.");
     add_settings(*import, words, true);
     import->add_option("lists", words.known, "Text, CSV or DAWG files.")->required();
+    auto* migrate = app.add_subcommand(
+        "migrate", "Print our settings, made from those of the existing minimiser.");
+    migrate->add_option("config", words.migrate.config, "Its settings file.")->required();
+    migrate->add_option("--out", words.migrate.out, "Write them here, not to standard output.");
+    migrate->add_flag("--adopt-state", words.migrate.with_state,
+                      "List what is left in its data-dir.");
+    migrate->add_option("flags", words.migrate.flags, "After --: the flags it is started with.");
+    auto* check = app.add_subcommand("check", "Look whether it would run well, and say why not.");
+    add_settings(*check, words, true);
+    check->add_flag("--online", words.online, "Ask the core too.");
+    auto* top = app.add_subcommand("top", "Follow a running edge.");
+    add_settings(*top, words, false);
+    top->add_option("--socket", words.top.socket, "Its metrics.socket, where there is no file.");
+    top->add_flag("--once", words.top.once, "Print once.");
+    top->add_flag("--json", words.top.json, "Print what it says, as JSON.");
     auto* help = app.add_subcommand("help-settings", "Print all settings.");
     auto* example = app.add_subcommand("example-settings", "Print a settings file to begin with.");
+    auto* manual = app.add_subcommand("man-settings", "Print the manual page of the settings.");
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
@@ -175,6 +223,25 @@ tapir::Result<int> work(int argc, char** argv) {
             help->parsed() ? tapir::text::help_text(table) : tapir::text::example_file(table);
         std::fputs(text.c_str(), stdout);
         return 0;
+    }
+    if (manual->parsed()) {
+        const std::string page = tapir::text::manual_page(tapir::edge::settings_table(),
+                                                          {.name = "tapir-edge.toml",
+                                                           .program = "tapir-edge",
+                                                           .section = 8,
+                                                           .version = TAPIR_VERSION,
+                                                           .file = "/etc/tapir/edge.toml"});
+        std::fputs(page.c_str(), stdout);
+        return 0;
+    }
+    if (migrate->parsed()) {
+        return tapir::edge_app::migrate(words.migrate);
+    }
+    if (check->parsed()) {
+        return check_settings(words);
+    }
+    if (top->parsed()) {
+        return follow(words);
     }
     if (import->parsed()) {
         TRY(import_seen(words));

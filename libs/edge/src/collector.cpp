@@ -104,6 +104,7 @@ void Collector::on_batch(BatchResult&& result) {
     for (const NameFound& found : result.names) {
         offer(found, result.text_of(found), *day_->gate);
     }
+    metrics_.names_ready(released_.size());
 }
 
 void Collector::count(Fate fate) {
@@ -137,6 +138,9 @@ void Collector::offer(const NameFound& found, std::string_view name, const priva
         if (offer.is_old) {
             metrics_.released_domain(*offer.is_old);
         }
+        if (settings_.board != nullptr) {
+            settings_.board->released(name.substr(found.domain_start));
+        }
         released_.push_back(std::move(released));
         released_names_.push_back(std::move(known_as));
     }
@@ -160,6 +164,7 @@ void Collector::on_minute_begin(Minute minute, const std::shared_ptr<const Day>&
     day_ = day;
     wildcards_.start_day(static_cast<std::uint64_t>(day->number));
     names_.turn(start, *day->gate);
+    metrics_.pending_fill(names_.pending(), names_.children());
 }
 
 void Collector::on_minute_end(Minute minute, std::optional<MinuteTable>&& table) {
@@ -286,6 +291,7 @@ void Collector::cut(UtcTime time) {
         return;
     }
     released_.clear();
+    metrics_.names_ready(0);
     batch.payloads = std::exchange(payloads_, {});
     batch.events = std::move(events->messages);
     batch.names = std::exchange(released_names_, {});

@@ -18,6 +18,7 @@
 #include "person_releases.hpp"
 #include "pipeline.hpp"
 #include "seen.hpp"
+#include "status.hpp"
 #include "tapir/base/guarded.hpp"
 #include "tapir/jose/jwk.hpp"
 #include "tapir/privacy/gate.hpp"
@@ -63,6 +64,7 @@ struct CollectorSettings {
     // Rows that may wait in each of the wider intervals, and how their clients are counted.
     std::size_t wide_row_count_max = edge::wide_row_count_max;
     sketch::HllSettings hll;
+    StatusBoard* board = nullptr;  // told of what is released; must outlive the collector
 };
 
 class Collector final : public Consumer {

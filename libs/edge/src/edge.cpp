@@ -8,10 +8,12 @@
 #include "metrics_page.hpp"
 #include "seen_import.hpp"
 #include "setup.hpp"
+#include "state_version.hpp"
 #include "tapir/edge/station.hpp"
 #include "tapir/store/store.hpp"
 #include "tapir/world/chance.hpp"
 #include "tapir/world/clock.hpp"
+#include "tapir/world/host.hpp"
 #include "tapir/world/step_thread.hpp"
 
 namespace tapir::edge {
@@ -28,11 +30,14 @@ struct Ports {
     std::unique_ptr<store::Store> store;
 };
 
-Result<void> open_store(const text::Settings& settings, Ports& ports) {
+Result<void> open_store(const text::Settings& settings, Ports& ports, const Log& log) {
     const std::string& state = settings.string("state.dir");
     if (const auto made = ports.files.make_directories(state); !made) {
         return settings.refuse("state.dir", "a folder that this user can write",
                                made.error().what());
+    }
+    if (const auto entered = enter_state(ports.files, state, log); !entered) {
+        return settings.refuse("state.dir", "a folder of this version", entered.error().what());
     }
     auto store = store::open_rocksdb(state + "/store", store_families());
     if (!store) {
@@ -47,6 +52,12 @@ struct Until {
     Duration end;  // monotonic
 };
 
+void tell_manager(const std::string& state, const Log& log) {
+    if (const auto told = world::notify_service_manager(state); !told) {
+        log.warn("edge", "the service manager cannot be told", {{"reason", told.error().what()}});
+    }
+}
+
 // True: a stop was asked for. False: the consent has lapsed, begin anew.
 Result<bool> run_profile(const text::Settings& settings, Station& station, Ports& ports,
                          const InheritedInputs& inherited, const Until& until, const Log& log) {
@@ -54,12 +65,17 @@ Result<bool> run_profile(const text::Settings& settings, Station& station, Ports
     const auto inputs =
         TRY(Inputs::open(settings, inherited, station.pipeline(), log, ports.counters));
     log.info("edge", "ready", {{"profile", station.profile()}});
+    tell_manager("READY=1\nSTATUS=ready, profile " + std::string(station.profile()), log);
     bool goes_on = true;
     while (goes_on && !until.stop.requested() && ports.clock.monotonic() < until.end) {
         const UtcTime next_second = ports.clock.now().second() + 1s;
         until.stop.wait_for(std::max<Duration>(next_second - ports.clock.now(), 1ms));
         goes_on = station.tick();
+        if (world::watchdog_interval()) {
+            tell_manager("WATCHDOG=1", log);  // each second: what hangs says nothing
+        }
     }
+    tell_manager("STOPPING=1", log);
     inputs->stop();
     station.end();
     log.info("edge", "everything that was accepted is in the outbox",
@@ -84,7 +100,7 @@ Result<void> run(const text::Settings& settings, const std::string& version, wor
     const auto inherited = TRY(InheritedInputs::take());
     Ports ports;
     TRY(signing_key(ports.files, settings, KeyFiles::guarded));  // before anything is made
-    TRY(open_store(settings, ports));
+    TRY(open_store(settings, ports, log));
     std::unique_ptr<world::StepThread> sender;
     const auto station =
         TRY(Station::open(settings, version,
@@ -98,12 +114,22 @@ Result<void> run(const text::Settings& settings, const std::string& version, wor
                           {.writes_in_background = true, .on_batch = [&] { sender->notify(); }}));
     std::unique_ptr<MetricsPage> page;
     if (const std::string& listen = settings.string("metrics.listen"); !listen.empty()) {
-        auto opened = MetricsPage::open(listen, log, ports.counters);
+        auto opened = MetricsPage::open(listen, log, ports.counters,
+                                        [&station] { return station->status(); });
         if (!opened) {
             return settings.refuse("metrics.listen", "a free address and port",
                                    opened.error().what());
         }
         page = std::move(*opened);
+    }
+    std::unique_ptr<StatusSocket> socket;
+    if (const std::string& path = settings.string("metrics.socket"); !path.empty()) {
+        auto opened =
+            StatusSocket::open(path, log, ports.counters, [&station] { return station->status(); });
+        if (!opened) {
+            return settings.refuse("metrics.socket", "a place for a socket", opened.error().what());
+        }
+        socket = std::move(*opened);
     }
     sender = std::make_unique<world::StepThread>(ports.clock, [&] { return station->send(); });
     const Duration end = length == Duration() ? Duration::max() : ports.clock.monotonic() + length;

@@ -81,9 +81,11 @@ public:
         frames_.clear();
         size_ = 0;
         day.reset();
+        arrived = {};
     }
 
     std::shared_ptr<const Day> day;  // whose tags are to be made
+    Duration arrived{};              // monotonic; of the first frame, where it is measured
 
 private:
     std::size_t capacity_;

@@ -9,6 +9,8 @@
 #include "fate.hpp"
 #include "tapir/base/counters.hpp"
 #include "tapir/dns/message.hpp"
+#include "tapir/privacy/children.hpp"
+#include "tapir/privacy/pending.hpp"
 #include "tapir/privacy/table.hpp"
 #include "worker.hpp"
 
@@ -43,6 +45,10 @@ public:
     void lost(privacy::Product product);
     void rows_withheld(std::uint64_t few_clients, std::uint64_t few_networks,
                        std::uint64_t evicted);
+    // How full the tables are.
+    void pending_fill(const privacy::Pending& pending, const privacy::Children& children);
+    // Names that were released and wait for their batch.
+    void names_ready(std::size_t count);
     void pending_evicted(std::uint64_t cells, std::uint64_t names, std::uint64_t parents);
 
 private:
@@ -61,6 +67,9 @@ private:
     Counter& cells_evicted_;
     Counter& names_evicted_;
     Counter& parents_evicted_;
+    std::array<Gauge*, 3> used_{};      // cells, names, parents
+    std::array<Gauge*, 3> capacity_{};  // the same
+    Gauge& ready_;
     // What of a fate counts for the existing minimiser's counters.
     std::array<Counter*, fate_count> edm_{};
     Counter& edm_processed_;

@@ -15,6 +15,8 @@ Pipeline::Pipeline(const PipelineSettings& settings, const std::shared_ptr<const
     : drops_when_full_(settings.drops_when_full),
       is_inline_(settings.workers == 0),
       keeps_frames_(settings.worker.sessions != nullptr),
+      clock_of_delay_(settings.clock),
+      delay_(settings.delay),
       consumer_(consumer),
       lists_(lists),
       clock_(clock),
@@ -112,6 +114,9 @@ void Pipeline::add_locked(ByteView frame) {
         item.transport = lists_->listeners.transport_of(*message);
         item.has_response = message->response_message.has_value();
         item.response = message->response_message.value_or(ByteView());
+    }
+    if (delay_ != nullptr && open_batch_.is_empty()) {
+        open_batch_.arrived = clock_of_delay_->monotonic();
     }
     if (keeps_frames_) {
         open_batch_.keep_frame(frame.size());
@@ -228,6 +233,15 @@ FateCounts Pipeline::take_dispatcher_fates() {
     return std::exchange(fates_, FateCounts{});
 }
 
+std::vector<LaneLoad> Pipeline::loads() const {
+    std::vector<LaneLoad> all;
+    for (const auto& lane : lanes_) {
+        all.push_back({.batches_waiting = lane->orders.size(),
+                       .rows = lane->rows.load(std::memory_order_relaxed)});
+    }
+    return all;
+}
+
 void Pipeline::cut(UtcTime time) {
     const std::lock_guard lock(mutex_);
     flush_locked();
@@ -237,10 +251,19 @@ void Pipeline::cut(UtcTime time) {
 
 void Pipeline::obey(Lane& lane, Order& order) {
     if (auto* batch = std::get_if<FrameBatch>(&order)) {
-        lane.answers.push(lane.worker.count(*batch));
+        auto result = lane.worker.count(*batch);
+        if (delay_ != nullptr) {
+            const std::chrono::duration<double> delay =
+                clock_of_delay_->monotonic() - batch->arrived;
+            delay_->observe(delay.count());
+        }
+        lane.rows.store(lane.worker.open_rows(), std::memory_order_relaxed);
+        lane.answers.push(std::move(result));
         pool_.give_back(std::move(*batch));
     } else if (const auto* close = std::get_if<Close>(&order)) {
-        lane.answers.push(lane.worker.take(close->minute));
+        auto table = lane.worker.take(close->minute);
+        lane.rows.store(lane.worker.open_rows(), std::memory_order_relaxed);
+        lane.answers.push(std::move(table));
     } else if (const auto* adopt = std::get_if<Adopt>(&order)) {
         lane.worker.adopt(adopt->minute);
     }

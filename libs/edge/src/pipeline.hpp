@@ -28,6 +28,8 @@
 #include "data_clock.hpp"
 #include "day.hpp"
 #include "frame_batch.hpp"
+#include "tapir/base/counters.hpp"
+#include "tapir/world/clock.hpp"
 #include "worker.hpp"
 
 namespace tapir::edge {
@@ -54,6 +56,16 @@ struct PipelineSettings {
     std::size_t workers = 1;       // 0: no threads, everything in the caller's
     bool drops_when_full = false;  // live: never wait; the twin: never drop
     WorkerSettings worker;
+    // Live: how long a batch's first frame waits until it is counted. Both or none; they must
+    // outlive the pipeline.
+    const world::Clock* clock = nullptr;
+    Histogram* delay = nullptr;
+};
+
+// How much a worker has before it, and holds.
+struct LaneLoad {
+    std::size_t batches_waiting = 0;
+    std::size_t rows = 0;
 };
 
 class Pipeline {
@@ -101,6 +113,8 @@ public:
     std::uint64_t timing(Timing timing) const {
         return timings_.at(static_cast<std::size_t>(timing)).load(std::memory_order_relaxed);
     }
+    // By worker, as it was when each last did something. Any thread.
+    std::vector<LaneLoad> loads() const;
     // What the dispatcher itself decided since the last call: overload, and add_unread().
     FateCounts take_dispatcher_fates();
 
@@ -121,6 +135,7 @@ private:
         BoundedQueue<Order> orders;
         BoundedQueue<Answer> answers;
         Worker worker;
+        std::atomic<std::size_t> rows{0};
         std::thread thread;
     };
     struct Begin {
@@ -147,6 +162,8 @@ private:
     const bool drops_when_full_;
     const bool is_inline_;
     const bool keeps_frames_;
+    const world::Clock* const clock_of_delay_;
+    Histogram* const delay_;
     Consumer& consumer_;
     const std::shared_ptr<const Lists> lists_;
     std::mutex mutex_;  // the dispatcher's: all until lanes_

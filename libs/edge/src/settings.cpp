@@ -4,6 +4,7 @@
 #include "outlet.hpp"
 #include "seen.hpp"
 #include "sessions.hpp"
+#include "status.hpp"
 
 namespace tapir::edge {
 
@@ -61,6 +62,8 @@ text::SettingTable settings_table() {
     table.insert(table.end(), sessions.begin(), sessions.end());
     const text::SettingTable seen = seen_settings_table();
     table.insert(table.end(), seen.begin(), seen.end());
+    const text::SettingTable status = status_settings_table();
+    table.insert(table.end(), status.begin(), status.end());
     return table;
 }
 

@@ -138,6 +138,21 @@ Result<jose::PrivateJwk> signing_key(world::Files& files, const text::Settings& 
     return key;
 }
 
+Result<void> guarded_key_file(world::Files& files, const text::Settings& settings,
+                              std::string_view key) {
+    auto octets = world::read_secret(files, settings.string(key), key_file_size_max);
+    if (!octets) {
+        return settings.refuse(key, "a key file that others cannot read", octets.error().what());
+    }
+    // "PRIVATE KEY", "EC PRIVATE KEY", "ENCRYPTED PRIVATE KEY": which, the library finds out.
+    const bool is_key = as_text(*octets).find("PRIVATE KEY-----") != std::string_view::npos;
+    crypto::wipe(*octets);
+    if (!is_key) {
+        return settings.refuse(key, "a private key (PEM)", "something else");
+    }
+    return {};
+}
+
 jose::PrivateJwk public_test_signing_key() {
     const auto seed = crypto::sha256(as_bytes("tapir public test signing key, protects nothing"));
     auto key = crypto::SigningKey::from_seed(crypto::Secret::copy_of(seed));

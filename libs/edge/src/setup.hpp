@@ -1,9 +1,11 @@
 // From settings to what daemon and twin have in common: profile, lists, keys.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "batch_leaf.hpp"
 #include "collector.hpp"
@@ -34,6 +36,14 @@ enum class KeyFiles : std::uint8_t { guarded, as_they_are };
 // The key that keys.signing names. Code::not_found if it names none.
 Result<jose::PrivateJwk> signing_key(world::Files& files, const text::Settings& settings,
                                      KeyFiles mode);
+
+// Settings that name a private key (PEM) of this edge; a version may not have all of them.
+inline constexpr std::array<std::string_view, 3> key_file_settings{"core.key", "mqtt.key",
+                                                                   "input.tls_key"};
+// Whether the private key that a setting names can be used: it is one, and only this user (and its
+// group) can read it. The one rule for every private key; the error says place and remedy.
+Result<void> guarded_key_file(world::Files& files, const text::Settings& settings,
+                              std::string_view key);
 
 // The fixed keys of the twin. They protect nothing: everybody has them.
 jose::PrivateJwk public_test_signing_key();  // kid offline.invalid

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "batch_writer.hpp"
+#include "gauges.hpp"
 #include "live_keys.hpp"
 #include "outbox.hpp"
 #include "outlet.hpp"
@@ -16,6 +17,7 @@
 #include "sender.hpp"
 #include "sessions.hpp"
 #include "setup.hpp"
+#include "status.hpp"
 
 namespace tapir::edge {
 namespace {
@@ -68,6 +70,7 @@ struct Counting {
     std::unique_ptr<BatchQueue> queue;  // where a thread writes
     std::unique_ptr<Collector> collector;
     std::unique_ptr<Pipeline> pipeline;
+    std::shared_ptr<const Lists> lists;
     UtcTime open;                  // the interval whose batch is cut next
     std::int64_t day = 0;          // whose key is on the disk
     std::int64_t day_refused = 0;  // whose key the disk has refused
@@ -88,6 +91,8 @@ struct Station::Impl {
           ports(p),
           options(std::move(o)),
           metrics(p.counters),
+          gauges(p.counters, version),
+          board(version, p.clock.now()),
           is_lab(s.integer("release.batch_s") != usual_batch_s) {}
 
     Result<void> open();
@@ -96,12 +101,15 @@ struct Station::Impl {
     Result<DayKeys> read_day_keys();
     void keep_day_key();
     void take_requests(UtcTime now);
+    void show_status(UtcTime now);
 
     const text::Settings& settings;
     const std::string version;
     const StationPorts ports;
     const StationOptions options;
     EdgeMetrics metrics;
+    Gauges gauges;
+    StatusBoard board;
     const bool is_lab;
     std::string day_key_path;
     std::unique_ptr<const jose::PrivateJwk> key;
@@ -149,6 +157,9 @@ Result<void> Station::Impl::open_outlet() {
         to.ca_file = settings.string("core.ca");
         to.certificate_file = settings.string("core.cert");
         to.key_file = settings.string("core.key");
+        if (!to.key_file.empty()) {
+            TRY(guarded_key_file(ports.files, settings, "core.key"));
+        }
         auto opened = ports.http_client != nullptr ? Outlet::over(*ports.http_client, to, *key)
                                                    : Outlet::open(to, *key);
         if (!opened) {
@@ -217,6 +228,21 @@ void Station::Impl::take_requests(UtcTime now) {
     }
 }
 
+void Station::Impl::show_status(UtcTime now) {
+    constexpr std::size_t checkpoint_size_max = 65'536;
+    // Of a log that is written beside us; what cannot be read is not shown.
+    auto checkpoint =
+        ports.files.read(settings.string("state.dir") + "/ledger/checkpoint", checkpoint_size_max);
+    board.publish({.profile = privacy::to_string(counting->profile.profile),
+                   .counters = ports.counters,
+                   .log = ports.log,
+                   .delay = gauges.delay(),
+                   .loads = counting->pipeline->loads(),
+                   .lists = counting->lists->files,
+                   .checkpoint = checkpoint ? std::string(as_text(*checkpoint)) : std::string()},
+                  now);
+}
+
 Station::Station(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 Station::~Station() {
@@ -278,6 +304,7 @@ Result<void> Station::begin() {
     collecting.hll = worker_settings(settings, profile).hll;
     collecting.gate.pending = self.options.pending;
     collecting.cuts_by_data = false;
+    collecting.board = &self.board;
     counting->collector =
         std::make_unique<Collector>(collecting, lists, *counting->seen, *counting->wildcards,
                                     *self.key, self.metrics, ports.log, *sink);
@@ -286,6 +313,8 @@ Result<void> Station::begin() {
     piping.workers = static_cast<std::size_t>(settings.integer("workers"));
     piping.drops_when_full = true;
     piping.worker = worker_settings(settings, profile);
+    piping.clock = &ports.clock;
+    piping.delay = &self.gauges.delay();
     const UtcTime now = ports.clock.now();
     Consumer& consumer = self.sessions->begin(*counting->collector, *self.outbox,
                                               leaf_context(settings, profile, *lists, self.version),
@@ -296,9 +325,14 @@ Result<void> Station::begin() {
     const auto today = counting->pipeline->day();
     counting->open = floor_to(now, counting->interval_s);
     counting->day = today->number;
+    counting->lists = lists;
     counting->tidied = ports.clock.monotonic();
     self.second = today->gate->batch_second();
     self.counting = std::move(counting);
+    self.gauges.show_profile(profile);
+    self.gauges.show_lists(*lists);
+    self.gauges.show_certificates(ports.files, settings);
+    self.show_status(now);
     if (!self.mark) {
         self.mark.emplace(ports.files, settings.string("state.dir"), now, ports.log,
                           ports.counters);
@@ -334,9 +368,14 @@ bool Station::tick() {
     self.sessions->tick(now);
     counting.seen->tidy(now);
     counting.known->tick(now);
+    self.gauges.show_loads(pipeline.loads());
+    self.gauges.show_ledger(self.ledger->size());
+    self.gauges.show_log(self.ports.log);
+    self.show_status(now);
     if (const Duration at = self.ports.clock.monotonic(); at - counting.tidied > tidy_every) {
         counting.tidied = at;
         self.outbox->tidy(now);
+        self.gauges.show_certificates(self.ports.files, self.settings);
     }
     if (counting.profile.ends && now >= *counting.profile.ends) {
         self.ports.log.error("edge",
@@ -375,6 +414,10 @@ void Station::cancel() {
 
 std::string_view Station::profile() const {
     return privacy::to_string(impl_->counting->profile.profile);
+}
+
+std::string Station::status() const {
+    return impl_->board.text();
 }
 
 std::size_t Station::waiting() const {

@@ -349,6 +349,14 @@ std::optional<MinuteTable> Worker::take(Minute minute) {
     return std::move(node.mapped());
 }
 
+std::size_t Worker::open_rows() const {
+    std::size_t rows = 0;
+    for (const auto& [minute, table] : tables_) {
+        rows += table.rows.size();
+    }
+    return rows;
+}
+
 void Worker::adopt(Minute minute) {
     if (auto early = take(0)) {
         early->minute = minute;

@@ -95,6 +95,8 @@ public:
     std::optional<MinuteTable> take(Minute minute);
     // What was counted before the first time was seen belongs to `minute`.
     void adopt(Minute minute);
+    // Rows of all minutes that are open.
+    std::size_t open_rows() const;
 
 private:
     // One frame on its way through the stages.

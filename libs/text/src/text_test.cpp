@@ -5,6 +5,7 @@
 
 #include "tapir/text/csv.hpp"
 #include "tapir/text/json.hpp"
+#include "tapir/text/manual.hpp"
 #include "tapir/text/settings.hpp"
 
 namespace tapir::text {
@@ -325,6 +326,21 @@ RC_GTEST_PROP(CsvLaw, QuotedFieldsComeBack, (const std::vector<std::string>& fie
     std::vector<std::string> read;
     RC_ASSERT(split_csv(line, read).has_value());
     RC_ASSERT(read == fields);
+}
+
+TEST(Manual, HasEverySettingAndNothingThatRoffWouldObey) {
+    const SettingTable table{
+        Setting::string("a.key", "-x\"\\", ".first. Second with 'quotes'. And a third."),
+        Setting::integer("n", 5, 1, 9, "seconds", "A number."),
+    };
+    const std::string page = manual_page(
+        table, {.name = "x.toml", .program = "x", .section = 8, .version = "1", .file = "/x"});
+    EXPECT_NE(
+        page.find(".B a.key\n\\&.first.\nSecond with 'quotes'.\nAnd a third.\nTakes a string; "
+                  "default \\(dq\\-x\\e\\(dq\\e\\e\\(dq.\n"),
+        std::string::npos)
+        << page;
+    EXPECT_NE(page.find(".B n\nA number.\nTakes 1 to 9 seconds; default 5.\n"), std::string::npos);
 }
 
 }  // namespace

@@ -92,6 +92,9 @@ public:
     // Batches that the core does not have yet.
     std::size_t waiting() const;
 
+    // What an operator is shown, as JSON; of the last tick(). Any thread, any time.
+    std::string status() const;
+
     // For inputs. Between begin() and end().
     Pipeline& pipeline();
 

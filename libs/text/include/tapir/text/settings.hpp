@@ -115,6 +115,8 @@ public:
     // One a row. What refuse() says of a row names the row.
     const std::vector<Settings>& tables(std::string_view key) const;
 
+    // Whether the table has it. For code that may be older or newer than the table.
+    bool is_known(std::string_view key) const { return entries_.contains(key); }
     // Whether the file or an override gave it (else the default is in force).
     bool is_given(std::string_view key) const;
 
