@@ -64,7 +64,7 @@ Result<void> EdgeRig::build(const EdgeOptions& options) {
     store_ = TRY(store::open_rocksdb(options.state + "/store", store_families()));
     ledger_ = TRY(EdgeLedger::open(files_, options.state + "/ledger", key_));
     outbox_ = TRY(Outbox::open(files_, options.state, *ledger_, {}, log_, counters_));
-    seen_ = std::make_unique<Seen>(*store_, log_, counters_);
+    seen_ = std::make_unique<Seen>(*store_, SeenSettings{}, log_, counters_);
     wildcards_.emplace(*store_, crypto::Secret::copy_of(Bytes(32)), log_, counters_);
     sink_ = std::make_unique<OutboxSink>(
         *outbox_, *seen_, leaf_context(settings, options.profile, *lists_, "bench"), options.times);

@@ -62,6 +62,7 @@ private:
     void state();
     void clock();
     void inputs();
+    void unix_input(const std::string& path);
     void where_it_goes();
     void resolvers();
     void resolver(std::string_view name, const std::vector<std::string>& paths,
@@ -271,24 +272,31 @@ void Check::clock() {
 
 void Check::inputs() {
     bool has_one = false;
-    for (const std::string_view key : {"input.tcp", "input.tls", "input.powerdns"}) {
-        if (settings_.is_known(key) && settings_.is_given(key)) {
-            has_one = true;
-            ok(key, "given");
+    for (const std::string_view key : {"input.unix", "input.tcp", "input.tls", "input.powerdns"}) {
+        has_one |= !settings_.strings(key).empty();
+    }
+    if (!has_one) {
+        fail_("input.unix", "there is no input", "name a socket");
+    }
+    for (const std::string_view key : {"input.tcp", "input.powerdns"}) {
+        for (const std::string& at : settings_.strings(key)) {
+            if (at.starts_with("127.") || at.starts_with("[::1]")) {
+                ok(key, at);
+            } else {
+                warn(key, at + ": client addresses pass the network in the clear",
+                     "listen on loopback, or over TLS");
+            }
         }
     }
-    if (!setting("input.tcp").empty() && !setting("input.tcp").starts_with("127.") &&
-        !setting("input.tcp").starts_with("[::1]")) {
-        warn("input.tcp", "client addresses pass the network in the clear",
-             "listen on loopback, or over TLS");
+    for (const std::string& at : settings_.strings("input.tls")) {
+        ok("input.tls", at);
     }
-    const std::string path = setting("input.unix");
-    if (path.empty()) {
-        if (!has_one) {
-            fail_("input.unix", "there is no input", "name a socket");
-        }
-        return;
+    for (const std::string& path : settings_.strings("input.unix")) {
+        unix_input(path);
     }
+}
+
+void Check::unix_input(const std::string& path) {
     if (path.size() > socket_path_max) {
         fail_("input.unix", fmt::format("longer than {} octets", socket_path_max), "shorten it");
         return;
@@ -342,7 +350,7 @@ void Check::where_it_goes() {
 
 void Check::resolver(std::string_view name, const std::vector<std::string>& paths,
                      std::string_view word, const std::string& lines) {
-    const std::string socket = setting("input.unix");
+    const std::vector<std::string>& sockets = settings_.strings("input.unix");
     std::string all;
     for (const std::string& path : paths) {
         std::vector<std::string> more{path};
@@ -363,19 +371,24 @@ void Check::resolver(std::string_view name, const std::vector<std::string>& path
     }
     if (all.find(word) == std::string::npos) {
         warn(name, "has settings here, and none for dnstap", lines);
-    } else if (all.find(socket) == std::string::npos) {
-        warn(name, "speaks dnstap, but not to " + socket, lines);
+        return;
+    }
+    const auto socket = std::ranges::find_if(sockets, [&all](const std::string& path) {
+        return all.find(path) != std::string::npos;
+    });
+    if (socket == sockets.end()) {
+        warn(name, "speaks dnstap, but to none of our sockets", lines);
     } else {
-        ok(name, "speaks dnstap to " + socket);
+        ok(name, "speaks dnstap to " + *socket);
     }
 }
 
 void Check::resolvers() {
     const std::string& etc = options_.etc;
-    const std::string socket = setting("input.unix");
-    if (socket.empty()) {
+    if (settings_.strings("input.unix").empty()) {
         return;
     }
+    const std::string& socket = settings_.strings("input.unix").front();
     resolver("unbound", {etc + "/unbound/unbound.conf", etc + "/unbound/unbound.conf.d"},
              "dnstap-socket-path",
              fmt::format("dnstap: dnstap-enable: yes, dnstap-bidirectional: yes, "

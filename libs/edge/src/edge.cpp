@@ -147,7 +147,7 @@ Result<void> run(const text::Settings& settings, const std::string& version, wor
 Result<std::string> import_seen(const text::Settings& settings,
                                 const std::vector<std::string>& lists, const Log& log) {
     Ports ports;
-    if (auto opened = open_store(settings, ports); !opened) {
+    if (auto opened = open_store(settings, ports, log); !opened) {
         return fail(opened.error().code() == Code::invalid
                         ? Error(Code::unavailable,
                                 opened.error().what() +

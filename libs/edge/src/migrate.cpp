@@ -43,6 +43,11 @@ public:
     }
     // Our setting. If this version does not have it, or it is `off`, as a comment.
     void set(std::string_view target, std::string_view value, bool is_off = false);
+    // Our list, without anything in it.
+    void set_none(std::string_view target) {
+        line(fmt::format("{} = []", target));
+        done_.emplace(target);
+    }
     void remark(RemarkKind kind, std::string_view key, std::string what);
     void fault(std::string_view key, std::string_view what);
 
@@ -244,7 +249,7 @@ void unix_input(Draft& draft, const Rule& rule) {
     } else if (inputs > 0) {
         draft.head(rule.key);
         draft.comment("Carried over as input.unix: none.");
-        draft.set("input.unix", "");
+        draft.set_none("input.unix");
     }
 }
 

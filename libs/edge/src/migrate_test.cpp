@@ -136,7 +136,7 @@ TEST(Migrate, GivesWhatTheOldOneWouldRunWith) {
         "http-url = \"https://aggrec.example\"\n");
     ASSERT_THAT(migration.faults, IsEmpty());
     const text::Settings settings = read_back(migration);
-    EXPECT_EQ(settings.string("input.unix"), "/run/dnstap.sock");
+    EXPECT_EQ(settings.strings("input.unix"), std::vector<std::string>{"/run/dnstap.sock"});
     EXPECT_EQ(settings.string("keys.signing"), "/k.jwk");
     EXPECT_EQ(settings.string("mqtt.url"), "mqtts://broker.example:8883");
     EXPECT_EQ(settings.string("core.url"), "https://aggrec.example");
@@ -151,8 +151,8 @@ TEST(Migrate, GivesWhatTheOldOneWouldRunWith) {
 
 TEST(Migrate, OneInputThereIsNoSecondOneHere) {
     const text::Settings settings = read_back(migrated("input-tcp = \"127.0.0.1:6000\"\n"));
-    EXPECT_EQ(settings.string("input.unix"), "");
-    EXPECT_EQ(settings.string("input.tcp"), "127.0.0.1:6000");
+    EXPECT_THAT(settings.strings("input.unix"), IsEmpty());
+    EXPECT_EQ(settings.strings("input.tcp"), std::vector<std::string>{"127.0.0.1:6000"});
 }
 
 TEST(Migrate, CommandLineBeforeEnvironmentBeforeFile) {
@@ -163,7 +163,7 @@ TEST(Migrate, CommandLineBeforeEnvironmentBeforeFile) {
     ASSERT_THAT(migration.faults, IsEmpty());
     const text::Settings settings = read_back(migration);
     EXPECT_EQ(settings.integer("workers"), 8);
-    EXPECT_EQ(settings.string("input.unix"), "/s");
+    EXPECT_EQ(settings.strings("input.unix"), std::vector<std::string>{"/s"});
     EXPECT_EQ(settings.string("mqtt.url"), "");
     EXPECT_EQ(migration.files.data_dir, "/b");
     EXPECT_THAT(migration.settings, HasSubstr("(--minimiser-workers)"));
@@ -222,7 +222,8 @@ TEST(Migrate, ValuesReadBackWhateverIsInThem) {
     const Migration migration =
         migrated("", {"--input-unix", "/a\"b\\c\n# x = 1\n[y]", "--http-url=https://a\"\n"});
     ASSERT_THAT(migration.faults, IsEmpty());
-    EXPECT_EQ(read_back(migration).string("input.unix"), "/a\"b\\c\n# x = 1\n[y]");
+    EXPECT_EQ(read_back(migration).strings("input.unix"),
+              std::vector<std::string>{"/a\"b\\c\n# x = 1\n[y]"});
 }
 
 struct OldPlace {

@@ -70,7 +70,6 @@ struct Counting {
     std::unique_ptr<BatchQueue> queue;  // where a thread writes
     std::unique_ptr<Collector> collector;
     std::unique_ptr<Pipeline> pipeline;
-    std::shared_ptr<const Lists> lists;
     UtcTime open;                  // the interval whose batch is cut next
     std::int64_t day = 0;          // whose key is on the disk
     std::int64_t day_refused = 0;  // whose key the disk has refused
@@ -325,7 +324,6 @@ Result<void> Station::begin() {
     const auto today = counting->pipeline->day();
     counting->open = floor_to(now, counting->interval_s);
     counting->day = today->number;
-    counting->lists = lists;
     counting->tidied = ports.clock.monotonic();
     self.second = today->gate->batch_second();
     self.counting = std::move(counting);
