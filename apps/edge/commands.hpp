@@ -22,6 +22,12 @@ Result<int> migrate(const MigrateWords& words);
 // What tapir-edge would say of its settings and this machine before it runs. 1 if anything is FAIL.
 int check(const text::Settings& settings, bool online);
 
+struct NewKeyWords {
+    std::string kid;
+    std::string path;
+};
+Result<int> new_key(const NewKeyWords& words);
+
 struct TopWords {
     std::string socket;  // metrics.socket of the edge
     bool once = false;

@@ -41,6 +41,7 @@ struct Words {
     std::vector<std::string> known;
     tapir::edge_app::MigrateWords migrate;
     tapir::edge_app::TopWords top;
+    tapir::edge_app::NewKeyWords new_key;
     bool online = false;
 };
 
@@ -209,6 +210,9 @@ tapir::Result<int> work(int argc, char** argv) {
     top->add_option("--socket", words.top.socket, "Its metrics.socket, where there is no file.");
     top->add_flag("--once", words.top.once, "Print once.");
     top->add_flag("--json", words.top.json, "Print what it says, as JSON.");
+    auto* new_key = app.add_subcommand("new-key", "Make a signing key; says its key id.");
+    new_key->add_option("path", words.new_key.path, "Where: a file that is not there.")->required();
+    new_key->add_option("--kid", words.new_key.kid, "Its id; else one is made up.");
     auto* help = app.add_subcommand("help-settings", "Print all settings.");
     auto* example = app.add_subcommand("example-settings", "Print a settings file to begin with.");
     auto* manual = app.add_subcommand("man-settings", "Print the manual page of the settings.");
@@ -236,6 +240,9 @@ tapir::Result<int> work(int argc, char** argv) {
     }
     if (migrate->parsed()) {
         return tapir::edge_app::migrate(words.migrate);
+    }
+    if (new_key->parsed()) {
+        return tapir::edge_app::new_key(words.new_key);
     }
     if (check->parsed()) {
         return check_settings(words);

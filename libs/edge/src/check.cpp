@@ -173,8 +173,7 @@ void Check::keys() {
     if (const auto key = signing_key(files_, settings_, KeyFiles::guarded); !key) {
         fail_(
             "keys.signing", key.error().what(),
-            "make one with: tapir keys new --kid NAME --out FOLDER; only the edge's user may read "
-            "it (chmod 600)");
+            "make one with: tapir-edge new-key PATH; only the edge's user may read it (chmod 600)");
     } else {
         ok("keys.signing", "Ed25519, kid " + key->kid());
     }

@@ -72,7 +72,8 @@ Result<std::string> printed(std::string_view target, std::string_view value) {
     auto row = is_boolean ? text::Setting::boolean(std::string(target), false, "")
                           : text::Setting::string(std::string(target), "", "");
     for (const text::Setting& setting : ours()) {
-        if (setting.key == target) {
+        // A list of one is written as its text: as text it reads back whatever is in it.
+        if (setting.key == target && setting.type != text::SettingType::strings) {
             row = setting;
         }
     }

@@ -148,17 +148,18 @@ void OldSettings::override_with(std::string_view key, std::string value, std::st
 }
 
 void OldSettings::read_environment(const OldConfiguration& old) {
-    for (const auto& [name, value] : old.environment) {
-        const auto& table = old_settings_table();
+    const auto& table = old_settings_table();
+    for (const auto& variable : old.environment) {
+        const std::string& name = variable.first;
         const auto row = std::ranges::find_if(
-            table, [&name = name](const Setting& s) { return variable_of(s.key) == name; });
+            table, [&name](const Setting& s) { return variable_of(s.key) == name; });
         const std::string place = fmt::format("environment {}", shortened(name));
         if (row == table.end() || row->key == toml_only || row->key == "config-file") {
             faults_.push_back(
                 fmt::format("{}: expected a variable of the existing minimiser", place));
             continue;
         }
-        override_with(row->key, value, place);
+        override_with(row->key, variable.second, place);
     }
 }
 

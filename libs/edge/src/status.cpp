@@ -107,7 +107,9 @@ Json StatusBoard::domains() const {
         }
     });
     std::vector<std::pair<std::string, std::int64_t>> top(counts.begin(), counts.end());
-    std::ranges::stable_sort(top, std::greater<>(), &std::pair<std::string, std::int64_t>::second);
+    std::ranges::sort(top, [](const auto& a, const auto& b) {
+        return a.second != b.second ? a.second > b.second : a.first < b.first;
+    });
     top.resize(std::min(top.size(), domains_shown_max));
     Json shown = Json::array();
     for (const auto& [domain, names] : top) {

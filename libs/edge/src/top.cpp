@@ -1,7 +1,7 @@
 #include "tapir/edge/top.hpp"
 
 #include <algorithm>
-#include <map>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -89,8 +89,8 @@ std::vector<std::string> fate_lines(const Json& json) {
                              rate == nullptr ? 0 : rate->if_number().value_or(0), total});
         }
     }
-    std::ranges::stable_sort(fates, [](const Line& a, const Line& b) {
-        return std::pair(a.per_s, a.total) > std::pair(b.per_s, b.total);
+    std::ranges::sort(fates, [](const Line& a, const Line& b) {
+        return std::tie(b.per_s, b.total, a.name) < std::tie(a.per_s, a.total, b.name);
     });
     std::vector<std::string> lines;
     for (const Line& line : fates) {
