@@ -228,6 +228,12 @@ void listen(Draft& draft, const Rule& rule) {
     if (is_everywhere) {
         draft.remark(RemarkKind::warning, rule.key, "listens at every address of this machine");
     }
+    if (host != "127.0.0.1" && host != "[::1]") {
+        draft.comment("There everybody may connect, here only whom input.allow names.");
+        draft.set("input.allow", R"(["0.0.0.0/0", "::/0"])");
+        draft.remark(RemarkKind::warning, rule.key,
+                     "everybody may connect: set input.allow to the resolvers' addresses");
+    }
     if (!rule.sentence.empty()) {
         draft.remark(RemarkKind::warning, rule.key, std::string(rule.sentence));
     }

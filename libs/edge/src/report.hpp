@@ -13,17 +13,18 @@
 
 namespace tapir::edge {
 
+// What became of the packets of a capture, and how many streams were given up.
+struct PacketReport {
+    std::array<std::uint64_t, pcap::packet_fate_count> by_fate{};
+    std::uint64_t streams_lost = 0;
+};
+
 struct CaptureReport {
     std::string file;  // without its folder
     std::uint64_t frames = 0;
     std::uint64_t oversized = 0;
-    std::string state;  // how the stream ended
-    // Of a packet capture: its packets, and streams that were given up.
-    struct Packets {
-        std::array<std::uint64_t, pcap::packet_fate_count> by_fate{};
-        std::uint64_t streams_lost = 0;
-    };
-    std::optional<Packets> packets;
+    std::string state;                    // how the stream ended
+    std::optional<PacketReport> packets;  // of a packet capture
 };
 
 struct Report {

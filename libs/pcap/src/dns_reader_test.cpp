@@ -229,7 +229,7 @@ TEST(DnsReader, MeetsAStreamInItsMiddle) {
     const auto packets = segments_of({17, 17}, 99);
     EXPECT_THAT(read(capture(link_raw, packets)).messages, ElementsAre("Rone", "Rtwo", "Rthree"));
     // In the middle of a message: what looks like a length is none.
-    const auto later = segments_of({3, 31}, 99);
+    const auto later = segments_of({5, 29}, 99);
     const Read some = read(capture(link_raw, {later.begin() + 1, later.end()}));
     EXPECT_THAT(some.messages, ElementsAre());
     EXPECT_EQ(some.lost, 1U);

@@ -77,8 +77,7 @@ TEST(PowerDns, ReadsWhatDnsdistSends) {
     for (const char* line :
          {"client_response udp 0 ready.se. 1", "client_response udp 0 www5.one.se. 1",
           "client_response udp 3 nothing.here.invalid. 1", "client_response udp 0 ecs.one.se. 1",
-          "client_response tcp 0 we\\ ird.se. 16",
-          "client_response tcp 0 we\\.\\200ird.se. 16"}) {
+          "client_response tcp 0 we\\ ird.se. 16", "client_response tcp 0 we\\.\\200ird.se. 16"}) {
         EXPECT_TRUE(counts.contains(line)) << line;
     }
 }

@@ -60,7 +60,7 @@ using SettingValue = std::variant<std::string, std::int64_t, bool, std::vector<s
                                   std::map<std::string, std::string>>;
 
 // One row of a daemon's table. Durations are held in nanoseconds, sizes in octets.
-struct Setting {
+struct Setting {  // NOLINT(misc-no-recursion): a copy is as deep as the table, which is two
     static Setting string(std::string key, std::string fallback, std::string sentence);
     static Setting path(std::string key, std::string fallback, std::string sentence);
     static Setting choice(std::string key, std::string fallback, std::vector<std::string> choices,
