@@ -40,9 +40,8 @@ bool clear_options(std::span<std::byte> rdata) {
     return true;
 }
 
-}  // namespace
-
-std::optional<std::size_t> clear_client_options(std::span<std::byte> message) {
+// Where the last record ends.
+std::optional<std::size_t> clear_records(std::span<std::byte> message) {
     NameBuffer scratch;
     const auto parsed = Message::parse(message, Depth::standard, scratch);
     if (!parsed || parsed->records_broken) {
@@ -62,6 +61,18 @@ std::optional<std::size_t> clear_client_options(std::span<std::byte> message) {
         return std::nullopt;
     }
     return end;
+}
+
+}  // namespace
+
+std::optional<std::size_t> clear_client_options(std::span<std::byte> message) {
+    const auto end = clear_records(message);
+    if (!end || *end == message.size()) {
+        return end;
+    }
+    // A pointer goes backwards, but the label that it leads to may reach past the last record: then
+    // what would be kept is no message.
+    return clear_records(message.first(*end)) == end ? end : std::nullopt;
 }
 
 }  // namespace tapir::dns

@@ -113,6 +113,14 @@ TEST(ClientOptions, AreNotSearchedForInWhatCannotBeRead) {
     Bytes half = response_with(Bytes(3));
     EXPECT_EQ(clear_client_options(half), std::nullopt);
     EXPECT_EQ(clear_client_options({}), std::nullopt);
+    // The fifth question's name goes on in what follows the message.
+    Bytes reaching = to_bytes(std::string(
+        "\075\007\265\020\000\005\000\001\000\000\000\000\001\052\000\000\001\000\001\000"
+        "\000\000\000\000\001\072\001\052\000\000\001\000\001\000\000\000\000\000\001\054"
+        "\003\167\167\167\001\000\003\167\167\167\300\033\000\000\000\000\000\000\001\000"
+        "\001\000\000\000\000\000\000\001\000\001\000\000\000",
+        73));
+    EXPECT_EQ(clear_client_options(reaching), std::nullopt);
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 
 #include "batch_writer.hpp"
 #include "sender.hpp"
+#include "session_leaf.hpp"
 #include "setup.hpp"
 #include "tapir/net/http_client.hpp"
 #include "tapir/world/chance.hpp"
@@ -240,6 +241,44 @@ TEST(Outbox, BringsInTheLeafOfAFolderThatACrashLeft) {
     ASSERT_TRUE(crashed.put(2).has_value());
     EXPECT_EQ(crashed.outbox->unsent(), (Indexes{0, 1}));
     crashed.expect_sound();
+}
+
+// Refuses to write what lies in the ledger.
+class LedgerlessFiles final : public world::MemoryFiles {
+public:
+    Result<void> write_atomically(const std::string& path, ByteView content,
+                                  world::FileMode mode) override {
+        if (is_refusing && path.find("/ledger/") != std::string::npos) {
+            return fail(Code::exhausted, "No space left on device");
+        }
+        return MemoryFiles::write_atomically(path, content, mode);
+    }
+    bool is_refusing = false;
+};
+
+// A note must not take the place in the ledger of a batch that was accepted before it.
+TEST(Outbox, NotesWhatDoesNotLeaveBehindTheBatchThatWaitsForTheLedger) {
+    LedgerlessFiles files;
+    Bench bench(files);
+    ASSERT_TRUE(bench.put(1).has_value());
+    files.is_refusing = true;
+    ASSERT_TRUE(bench.put(2).has_value()) << "accepted: its folder is there";
+    EXPECT_EQ(bench.ledger->size(), 1U);
+    const auto noted =
+        session_leaf({.time = UtcTime::from_seconds(120), .key_id = "k"}, {},
+                     [](std::string_view, std::string_view) { return ledger::Salt{}; });
+    EXPECT_FALSE(bench.outbox->note(*noted).has_value());
+    files.is_refusing = false;
+    ASSERT_TRUE(bench.outbox->note(*noted).has_value());
+    ASSERT_TRUE(bench.put(3).has_value());
+    EXPECT_EQ(bench.outbox->unsent(), (Indexes{0, 1, 3}));
+    EXPECT_EQ(bench.ledger->leaf(1)->kind, "batch");
+    EXPECT_EQ(bench.ledger->leaf(2)->kind, "sessions");
+    EXPECT_TRUE(bench.outbox->reopen(1).has_value());
+    EXPECT_TRUE(bench.outbox->reopen(3).has_value());
+    bench.expect_sound();
+    bench.restart();
+    EXPECT_EQ(bench.outbox->unsent(), (Indexes{0, 1, 3}));
 }
 
 TEST(Ledger, DoesNotBeginAnewWhereACheckpointWasLost) {

