@@ -73,7 +73,8 @@ Result<std::string> printed(std::string_view target, std::string_view value) {
                           : text::Setting::string(std::string(target), "", "");
     for (const text::Setting& setting : ours()) {
         // A list of one is written as its text: as text it reads back whatever is in it.
-        if (setting.key == target && setting.type != text::SettingType::strings) {
+        if (setting.key == target &&
+            (setting.type != text::SettingType::strings || value.starts_with("[\""))) {
             row = setting;
         }
     }
