@@ -66,7 +66,9 @@ tapir::Result<void> run(const Words& words) {
     const Settings settings = TRY(read_settings(words));
     const auto log =
         tapir::Log::to_stderr("tapir-edge", tapir::Level::info, tapir::world::system_now);
-    return tapir::edge::run(settings, TAPIR_VERSION, *stop, log);
+    return tapir::edge::run(
+        settings, TAPIR_VERSION, *stop, log,
+        {.path = words.config, .read = [&words] { return read_settings(words); }});
 }
 
 void add_settings(CLI::App& command, Words& words, bool is_required) {

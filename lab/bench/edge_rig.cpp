@@ -65,7 +65,7 @@ Result<void> EdgeRig::build(const EdgeOptions& options) {
     outbox_ = TRY(Outbox::open(files_, options.state, *ledger_, {}, log_, counters_));
     seen_ = std::make_unique<Seen>(*store_, log_, counters_);
     sink_ = std::make_unique<OutboxSink>(
-        *outbox_, *seen_, leaf_context(settings, options.profile, *lists_, "bench"), options.times);
+        *outbox_, *seen_, leaf_context(settings, options.profile, "bench"), options.times);
     times_ = options.times;
     CollectorSettings collecting;
     collecting.gate = gate_settings(settings, options.profile);

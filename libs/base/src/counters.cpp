@@ -42,6 +42,7 @@ struct Family {
     std::map<std::string, std::unique_ptr<Counter>, std::less<>>
         counters;  // by the text of the labels
     std::map<std::string, std::unique_ptr<Gauge>, std::less<>> gauges;
+    std::map<std::string, std::string, std::less<>> infos;  // all labels, by those that stay
 };
 
 }  // namespace
@@ -82,6 +83,14 @@ Gauge& Counters::gauge(std::string_view name, std::string_view help, const Label
     return *slot;
 }
 
+void Counters::info(std::string_view name, std::string_view help, const Labels& labels,
+                    std::string_view key, std::string_view text) {
+    Labels all = labels;
+    all.emplace_back(key, text);
+    const std::lock_guard lock(impl_->mutex);
+    impl_->family(name, help, false).infos[text_of(labels)] = text_of(all);
+}
+
 std::int64_t Counters::value(std::string_view name_and_labels) const {
     const std::size_t brace = name_and_labels.find('{');
     const std::string_view name = name_and_labels.substr(0, brace);
@@ -94,6 +103,11 @@ std::int64_t Counters::value(std::string_view name_and_labels) const {
     }
     if (const auto it = family->second.counters.find(labels); it != family->second.counters.end()) {
         return static_cast<std::int64_t>(it->second->value());
+    }
+    for (const auto& [stays, all] : family->second.infos) {
+        if (all == labels) {
+            return 1;
+        }
     }
     const auto it = family->second.gauges.find(labels);
     return it == family->second.gauges.end() ? 0 : it->second->value();
@@ -110,6 +124,9 @@ std::string Counters::to_prometheus() const {
         }
         for (const auto& [labels, gauge] : family.gauges) {
             out += fmt::format("{}{} {}\n", name, labels, gauge->value());
+        }
+        for (const auto& [stays, all] : family.infos) {
+            out += fmt::format("{}{} 1\n", name, all);
         }
     }
     return out;

@@ -1,5 +1,6 @@
 #include "collector.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "tapir/names/list.hpp"
@@ -33,6 +34,14 @@ std::string lower_of(std::string_view name) {
         c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
     }
     return lower;
+}
+
+std::string joined(const std::vector<std::string>& texts) {
+    std::string out;
+    for (const std::string& text : texts) {
+        out += text;
+    }
+    return out;
 }
 
 privacy::RowCandidate candidate_of(const names::NameIndex& index, const RowTable& table,
@@ -79,7 +88,24 @@ Collector::Collector(const CollectorSettings& settings, std::shared_ptr<const Li
       metrics_(metrics),
       log_(log),
       sink_(sink),
-      names_(settings.gate) {}
+      names_(settings.gate) {
+    note(*lists_);
+}
+
+void Collector::on_lists(const std::shared_ptr<const Lists>& lists) {
+    lists_ = lists;
+    note(*lists_);
+}
+
+void Collector::note(const Lists& lists) {
+    const auto add = [](std::vector<std::string>& used, const std::string& text) {
+        if (std::ranges::find(used, text) == used.end()) {
+            used.push_back(text);
+        }
+    };
+    add(lists_used_, lists.digests);
+    add(settings_used_, lists.shaping);
+}
 
 void Collector::on_batch(BatchResult&& result) {
     day_ = result.day;
@@ -166,6 +192,8 @@ void Collector::on_minute_end(Minute minute, std::optional<MinuteTable>&& table)
 void Collector::gate_minute(const products::Interval& interval, MinuteTable&& table) {
     // Most rows have too few clients whatever their threshold is: nothing is made of them.
     const unsigned clients_min = privacy::row_clients_min(settings_.gate.profile);
+    const Lists& lists = table.lists ? *table.lists : *lists_;
+    note(lists);
     std::uint64_t rows_short = 0;
     std::vector<privacy::RowCandidate> candidates;
     for (std::size_t i = 0; i < table.rows.size(); ++i) {
@@ -174,7 +202,7 @@ void Collector::gate_minute(const products::Interval& interval, MinuteTable&& ta
             table.rows.estimate(row.v6.clients) < clients_min) {
             ++rows_short;
         } else {
-            candidates.push_back(candidate_of(lists_->well_known, table.rows, row));
+            candidates.push_back(candidate_of(lists.well_known, table.rows, row));
         }
     }
     auto released =
@@ -222,7 +250,10 @@ void Collector::cut(UtcTime time) {
                      .events = std::move(events->messages),
                      .names = std::exchange(released_names_, {}),
                      .suppressed = std::exchange(suppressed_, {}),
-                     .key = day_->gate};
+                     .key = day_->gate,
+                     .lists = joined(std::exchange(lists_used_, {})),
+                     .settings = joined(std::exchange(settings_used_, {}))};
+    note(*lists_);
     const privacy::Pending& pending = names_.pending();
     batch.suppressed.cells_evicted = pending.cells_evicted() - totals_.cells_evicted;
     batch.suppressed.names_evicted = pending.names_evicted() - totals_.names_evicted;

@@ -41,6 +41,9 @@ struct ReadyBatch {
         names;  // of the events, for Seen: whoever takes the batch settles them
     Suppressed suppressed;
     std::shared_ptr<const privacy::GateKey> key;
+    // What it was made with, for the leaf; of both, if lists changed meanwhile.
+    std::string lists;
+    std::string settings;
 };
 
 class BatchSink {
@@ -66,6 +69,7 @@ public:
     void on_minute_begin(Minute minute, const std::shared_ptr<const Day>& day) override;
     void on_minute_end(Minute minute, std::optional<MinuteTable>&& table) override;
     void on_cut(UtcTime time) override;
+    void on_lists(const std::shared_ptr<const Lists>& lists) override;
 
     // After the pipeline has finished: what is left leaves as a batch of `time`, where the data has
     // not said the time. With a single interval, this is where its bounds become known.
@@ -80,9 +84,13 @@ private:
     void gate_minute(const products::Interval& interval, MinuteTable&& table);
     void cut(UtcTime time);
     void count(Fate fate);
+    // The open batch is made with these lists too.
+    void note(const Lists& lists);
 
     CollectorSettings settings_;
-    std::shared_ptr<const Lists> lists_;
+    std::shared_ptr<const Lists> lists_;   // that count now
+    std::vector<std::string> lists_used_;  // by the open batch: digests
+    std::vector<std::string> settings_used_;
     Seen& seen_;
     const jose::PrivateJwk& signer_;
     EdgeMetrics& metrics_;

@@ -68,7 +68,10 @@ Result<bool> run_profile(const text::Settings& settings, Station& station, Ports
     bool goes_on = true;
     while (goes_on && !stop.requested()) {
         const UtcTime next_second = ports.clock.now().second() + 1s;
-        stop.wait_for(std::max<Duration>(next_second - ports.clock.now(), 1ms));
+        const Duration pause = std::max<Duration>(next_second - ports.clock.now(), 1ms);
+        if (stop.wait_for(pause) == world::Stop::Event::reload) {
+            station.reload();
+        }
         goes_on = station.tick();
     }
     for (const auto& input : inputs) {
@@ -83,7 +86,7 @@ Result<bool> run_profile(const text::Settings& settings, Station& station, Ports
 }  // namespace
 
 Result<void> run(const text::Settings& settings, const std::string& version, world::Stop& stop,
-                 const Log& log) {
+                 const Log& log, const SettingsSource& source) {
     if (const auto forbidden = world::forbid_core_dumps(); !forbidden) {
         log.warn("edge", "core dumps cannot be forbidden", {{"reason", forbidden.error().what()}});
     }
@@ -94,16 +97,18 @@ Result<void> run(const text::Settings& settings, const std::string& version, wor
     TRY(signing_key(ports.files, settings, KeyFiles::guarded));  // before anything is made
     TRY(open_store(settings, ports));
     std::unique_ptr<world::StepThread> sender;
-    const auto station =
-        TRY(Station::open(settings, version,
-                          {.clock = ports.clock,
-                           .files = ports.files,
-                           .chance = ports.chance,
-                           .store = *ports.store,
-                           .http_client = nullptr,
-                           .log = log,
-                           .counters = ports.counters},
-                          {.writes_in_background = true, .on_batch = [&] { sender->notify(); }}));
+    const auto station = TRY(Station::open(settings, version,
+                                           {.clock = ports.clock,
+                                            .files = ports.files,
+                                            .chance = ports.chance,
+                                            .store = *ports.store,
+                                            .http_client = nullptr,
+                                            .log = log,
+                                            .counters = ports.counters},
+                                           {.writes_in_background = true,
+                                            .on_batch = [&] { sender->notify(); },
+                                            .pending = {},
+                                            .source = source}));
     std::unique_ptr<MetricsPage> page;
     if (const std::string& listen = settings.string("metrics.listen"); !listen.empty()) {
         auto opened = MetricsPage::open(listen, log, ports.counters);

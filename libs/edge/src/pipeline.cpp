@@ -145,6 +145,13 @@ void Pipeline::turn(bool was_started) {
         close_locked(*open_minutes_.begin());
     }
     open_minutes_.insert(now);
+    if (next_lists_) {
+        for (const auto& lane : lanes_) {
+            lane->orders.push_over(NewLists{next_lists_, now});
+        }
+        steps_.push_over(NewLists{std::move(next_lists_), now});
+        next_lists_.reset();
+    }
     steps_.push_over(Begin{now, keys_.enter(now / minutes_in_day)});
     run_here();
 }
@@ -229,6 +236,11 @@ void Pipeline::cut(UtcTime time) {
     run_here();
 }
 
+void Pipeline::change_lists(std::shared_ptr<const Lists> lists) {
+    const std::lock_guard lock(mutex_);
+    next_lists_ = std::move(lists);
+}
+
 void Pipeline::obey(Lane& lane, Order& order) {
     if (auto* batch = std::get_if<FrameBatch>(&order)) {
         lane.answers.push(lane.worker.count(*batch));
@@ -237,6 +249,8 @@ void Pipeline::obey(Lane& lane, Order& order) {
         lane.answers.push(lane.worker.take(close->minute));
     } else if (const auto* adopt = std::get_if<Adopt>(&order)) {
         lane.worker.adopt(adopt->minute);
+    } else if (const auto* change = std::get_if<NewLists>(&order)) {
+        lane.worker.change_lists(change->lists, change->since);
     }
 }
 
@@ -252,6 +266,8 @@ void Pipeline::take(const Step& step) {
         collect_minute(close->minute);
     } else if (const auto* cut = std::get_if<Cut>(&step)) {
         consumer_.on_cut(cut->time);
+    } else if (const auto* change = std::get_if<NewLists>(&step)) {
+        consumer_.on_lists(change->lists);
     }
 }
 

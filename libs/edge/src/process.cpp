@@ -171,8 +171,8 @@ Result<void> process(const ProcessOptions& options, const text::Settings& settin
     EdgeMetrics metrics(counters);
     const auto store = store::open_memory({std::string(seen_family)});
     Seen seen(*store, log, counters);
-    TwinSink sink(options.out, leaf_context(settings, profile, *lists, options.version),
-                  salts_of(keys.day), *ledger, files, seen);
+    TwinSink sink(options.out, leaf_context(settings, profile, options.version), salts_of(keys.day),
+                  *ledger, files, seen);
 
     CollectorSettings collecting;
     collecting.gate = gate_settings(settings, profile);

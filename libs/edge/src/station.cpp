@@ -10,6 +10,7 @@
 #include "live_keys.hpp"
 #include "outbox.hpp"
 #include "outlet.hpp"
+#include "reload.hpp"
 #include "run_mark.hpp"
 #include "seen.hpp"
 #include "sender.hpp"
@@ -62,6 +63,7 @@ struct Counting {
     std::unique_ptr<BatchQueue> queue;  // where a thread writes
     std::unique_ptr<Collector> collector;
     std::unique_ptr<Pipeline> pipeline;
+    std::unique_ptr<Reloader> reloader;
     UtcTime open;                  // the interval whose batch is cut next
     std::int64_t day = 0;          // whose key is on the disk
     std::int64_t day_refused = 0;  // whose key the disk has refused
@@ -90,7 +92,11 @@ struct Station::Impl {
     Result<DayKeys> read_day_keys();
     void keep_day_key();
 
+    // What may have changed since the start is in force from here.
+    const text::Settings& settings_now() const { return reloaded ? *reloaded : settings; }
+
     const text::Settings& settings;
+    std::optional<text::Settings> reloaded;
     const std::string version;
     const StationPorts ports;
     const StationOptions options;
@@ -218,7 +224,8 @@ Result<void> Station::begin() {
     auto counting = std::make_unique<Counting>();
     counting->profile = live_profile(settings, ports.files, ports.clock.now(), ports.log);
     const privacy::Profile profile = counting->profile.profile;
-    const auto lists = TRY(load_lists(ports.files, settings, profile));
+    Reloader::Stamps stamps = Reloader::look(ports.files, self.options.source, self.settings_now());
+    const auto lists = TRY(load_lists(ports.files, self.settings_now(), profile));
     counting->interval_s = self.is_lab
                                ? settings.integer("release.batch_s")
                                : privacy::rule_for(privacy::Product::new_qname, profile).time_s;
@@ -232,9 +239,9 @@ Result<void> Station::begin() {
         return ports.chance.bytes<ledger::salt_size>();
     };
     counting->seen = std::make_unique<Seen>(ports.store, ports.log, ports.counters);
-    counting->writer = std::make_unique<BatchWriter>(
-        *self.outbox, *counting->seen, leaf_context(settings, profile, *lists, self.version), salts,
-        self.options.on_batch);
+    counting->writer = std::make_unique<BatchWriter>(*self.outbox, *counting->seen,
+                                                     leaf_context(settings, profile, self.version),
+                                                     salts, self.options.on_batch);
     BatchSink* sink = counting->writer.get();
     if (self.options.writes_in_background) {
         counting->queue = std::make_unique<BatchQueue>(*counting->writer);
@@ -254,6 +261,13 @@ Result<void> Station::begin() {
     const UtcTime now = ports.clock.now();
     counting->pipeline = std::make_unique<Pipeline>(piping, lists, std::move(keys),
                                                     DataClock::live(now), *counting->collector);
+    counting->reloader =
+        std::make_unique<Reloader>(ReloadParts{.files = ports.files,
+                                               .log = ports.log,
+                                               .counters = ports.counters,
+                                               .source = self.options.source,
+                                               .in_background = self.options.writes_in_background},
+                                   self.settings_now(), profile, lists, std::move(stamps), now);
     const auto today = counting->pipeline->day();
     counting->open = floor_to(now, counting->interval_s);
     counting->day = today->number;
@@ -284,6 +298,9 @@ bool Station::tick() {
     Counting& counting = *self.counting;
     Pipeline& pipeline = *counting.pipeline;
     const UtcTime now = self.ports.clock.now();
+    if (auto lists = counting.reloader->tick(now)) {
+        pipeline.change_lists(std::move(lists));
+    }
     pipeline.tick(now);
     self.metrics.add(pipeline.take_dispatcher_fates());
     if (const UtcTime current = floor_to(now, counting.interval_s); current > counting.open) {
@@ -303,12 +320,19 @@ bool Station::tick() {
     return true;
 }
 
+void Station::reload() {
+    if (impl_->counting) {
+        impl_->counting->reloader->request();
+    }
+}
+
 void Station::end() {
     Impl& self = *impl_;
     if (!self.counting) {
         return;
     }
     Counting& counting = *self.counting;
+    self.reloaded = counting.reloader->settings();
     counting.pipeline->finish();
     self.metrics.add(counting.pipeline->take_dispatcher_fates());
     counting.collector->finish({}, floor_to(self.ports.clock.now(), counting.interval_s));

@@ -589,10 +589,11 @@ std::string Settings::to_canonical() const {
 std::string help_text(const SettingTable& table) {
     std::string out;
     for (const Setting& setting : table) {
-        fmt::format_to(std::back_inserter(out), "  {}\n      {}\n      {}; {}\n", setting.key,
+        fmt::format_to(std::back_inserter(out), "  {}\n      {}\n      {}; {}{}\n", setting.key,
                        setting.sentence, expectation(setting),
                        setting.required ? "required"
-                                        : "default " + print_value(setting.type, setting.fallback));
+                                        : "default " + print_value(setting.type, setting.fallback),
+                       setting.is_reloadable ? "; reloadable" : "");
     }
     return out;
 }

@@ -13,13 +13,15 @@
 
 #include "tapir/base/log.hpp"
 #include "tapir/base/result.hpp"
+#include "tapir/edge/settings.hpp"
 #include "tapir/text/settings.hpp"
 #include "tapir/world/process.hpp"
 
 namespace tapir::edge {
 
-// Errors at the start name file, line and setting. After the start it only returns on `stop`.
+// Errors at the start name file, line and setting. After the start it only returns on `stop`. What
+// is reloadable is read again when it changes, and when `stop` says so (SIGHUP).
 Result<void> run(const text::Settings& settings, const std::string& version, world::Stop& stop,
-                 const Log& log);
+                 const Log& log, const SettingsSource& source = {});
 
 }  // namespace tapir::edge
