@@ -183,6 +183,27 @@ TEST(WordList, SortsWordsThatDifferAfterManyOctetsOrInWhereTheyEnd) {
     }
 }
 
+TEST(WordList, SortsALargeListInHalvesToTheSame) {
+    std::mt19937 random(3);
+    std::vector<std::string> words;
+    for (int i = 0; i < 150'000; ++i) {
+        words.push_back("shared." + std::to_string(random() % 100'000));
+        words.push_back(std::to_string(random()));
+    }
+    WordList list;
+    for (const auto& word : words) {
+        ASSERT_TRUE(list.add(word).has_value());
+    }
+    const std::size_t repeated = list.settle();
+    std::ranges::sort(words);
+    words.erase(std::unique(words.begin(), words.end()), words.end());
+    EXPECT_EQ(list.size() + repeated, 300'000U);
+    ASSERT_EQ(list.size(), words.size());
+    for (std::size_t i = 0; i < words.size(); ++i) {
+        ASSERT_EQ(list[i], words[i]);
+    }
+}
+
 // Few letters: many words share beginnings and endings, and nodes become one.
 rc::Gen<std::vector<std::string>> some_words() {
     return rc::gen::container<std::vector<std::string>>(

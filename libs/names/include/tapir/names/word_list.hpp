@@ -46,6 +46,7 @@ private:
     std::string_view at(std::uint32_t start) const;
     std::uint64_t key_of(std::uint32_t start, std::size_t depth) const;
     void prefetch(const Key* key, const Key* last) const;
+    void sort(Key* first, Key* last) const;
     void sort_from(Key* first, Key* last, std::size_t depth) const;
 
     std::vector<char, HugePages<char>> octets_;  // of each word two of size, and the word
