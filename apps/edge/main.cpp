@@ -101,15 +101,18 @@ tapir::Result<void> run(Words words) {
     const auto stop = TRY(tapir::world::Stop::on_signals());
     Settings settings = TRY(read_settings(words));
     const tapir::Log log = daemon_log();
+    const tapir::edge::SettingsSource source{.path = words.config,
+                                             .read = [&words] { return read_settings(words); }};
     if (!words.dry_run) {
-        return tapir::edge::run(settings, TAPIR_VERSION, *stop, log);
+        return tapir::edge::run(settings, TAPIR_VERSION, *stop, log, source);
     }
     const auto overrides = tapir::edge::dry_run_settings(settings);
     words.sets.insert(words.sets.end(), overrides.begin(), overrides.end());
     settings = TRY(read_settings(words));
     log.warn("edge", "a dry run: everything is counted, nothing is sent",
              {{"state", settings.string("state.dir")}});
-    TRY(tapir::edge::run(settings, TAPIR_VERSION, *stop, log, std::chrono::hours(24) * words.days));
+    TRY(tapir::edge::run(settings, TAPIR_VERSION, *stop, log, source,
+                         std::chrono::hours(24) * words.days));
     tapir::world::SystemFiles files;
     const std::string report = TRY(tapir::edge::dry_run_report(files, settings));
     std::fputs(report.c_str(), stdout);

@@ -31,6 +31,10 @@ void CountingConsumer::on_minute_end(Minute minute, std::optional<MinuteTable>&&
     next_.on_minute_end(minute, std::move(table));
 }
 
+void CountingConsumer::on_lists(const std::shared_ptr<const Lists>& lists) {
+    next_.on_lists(lists);
+}
+
 void CountingConsumer::on_cut(UtcTime time) {
     const StageTimes::Span span(times_, Stage::events);
     next_.on_cut(time);
@@ -67,7 +71,7 @@ Result<void> EdgeRig::build(const EdgeOptions& options) {
     seen_ = std::make_unique<Seen>(*store_, SeenSettings{}, log_, counters_);
     wildcards_.emplace(*store_, crypto::Secret::copy_of(Bytes(32)), log_, counters_);
     sink_ = std::make_unique<OutboxSink>(
-        *outbox_, *seen_, leaf_context(settings, options.profile, *lists_, "bench"), options.times);
+        *outbox_, *seen_, leaf_context(settings, options.profile, "bench"), options.times);
     times_ = options.times;
     CollectorSettings collecting;
     collecting.gate = gate_settings(settings, options.profile);

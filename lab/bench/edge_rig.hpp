@@ -43,6 +43,7 @@ public:
     void on_minute_begin(edge::Minute minute, const std::shared_ptr<const edge::Day>& day) override;
     void on_minute_end(edge::Minute minute, std::optional<edge::MinuteTable>&& table) override;
     void on_cut(UtcTime time) override;
+    void on_lists(const std::shared_ptr<const edge::Lists>& lists) override;
     void wait_until(std::uint64_t frames) const;
 
 private:

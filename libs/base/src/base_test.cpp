@@ -155,6 +155,19 @@ TEST(Log, HoldsBackWhatComesTooOftenAndSaysSo) {
     EXPECT_NE(sink.find("\"count\":1}"), std::string::npos) << "the end sums up too";
 }
 
+TEST(Counters, TellATextInPlaceOfTheOneBefore) {
+    Counters counters;
+    counters.info("list_info", "Version.", {{"list", "a"}}, "version", "1");
+    counters.info("list_info", "Version.", {{"list", "b"}}, "version", "1");
+    counters.info("list_info", "Version.", {{"list", "a"}}, "version", "2\"");
+    EXPECT_EQ(counters.to_prometheus(),
+              "# HELP list_info Version.\n# TYPE list_info gauge\n"
+              "list_info{list=\"a\",version=\"2\\\"\"} 1\n"
+              "list_info{list=\"b\",version=\"1\"} 1\n");
+    EXPECT_EQ(counters.value("list_info{list=\"b\",version=\"1\"}"), 1);
+    EXPECT_EQ(counters.value("list_info{list=\"a\",version=\"1\"}"), 0);
+}
+
 TEST(Counters, PrintAsPrometheusReadsThem) {
     Counters counters;
     counters.counter("t_total", "Things.", {{"reason", "a\"b"}}).add(2);

@@ -65,6 +65,7 @@ struct Family {
     Series<Gauge> gauges;
     Series<RealGauge> reals;
     Series<Histogram> histograms;
+    std::map<std::string, std::string, std::less<>> infos;  // all labels, by those that stay
 };
 
 // The series of these labels, made by `make` if it is new.
@@ -186,6 +187,14 @@ Histogram& Counters::histogram(std::string_view name, std::string_view help,
                      [&bounds] { return std::make_unique<Histogram>(bounds); });
 }
 
+void Counters::info(std::string_view name, std::string_view help, const Labels& labels,
+                    std::string_view key, std::string_view text) {
+    Labels all = labels;
+    all.emplace_back(key, text);
+    const std::lock_guard lock(impl_->mutex);
+    impl_->family(name, help, Kind::gauge).infos[text_of(labels)] = text_of(all);
+}
+
 std::int64_t Counters::value(std::string_view name_and_labels) const {
     const std::size_t brace = name_and_labels.find('{');
     const std::string_view name = name_and_labels.substr(0, brace);
@@ -198,6 +207,11 @@ std::int64_t Counters::value(std::string_view name_and_labels) const {
     }
     if (const auto it = family->second.counters.find(labels); it != family->second.counters.end()) {
         return static_cast<std::int64_t>(it->second->value());
+    }
+    for (const auto& [stays, all] : family->second.infos) {
+        if (all == labels) {
+            return 1;
+        }
     }
     const auto it = family->second.gauges.find(labels);
     return it == family->second.gauges.end() ? 0 : it->second->value();
@@ -236,6 +250,9 @@ std::string Counters::to_prometheus() const {
         }
         for (const auto& [labels, histogram] : family.histograms) {
             print(out, name, labels, *histogram);
+        }
+        for (const auto& [stays, all] : family.infos) {
+            out += fmt::format("{}{} 1\n", name, all);
         }
     }
     return out;

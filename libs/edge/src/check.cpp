@@ -372,9 +372,8 @@ void Check::resolver(std::string_view name, const std::vector<std::string>& path
         warn(name, "has settings here, and none for dnstap", lines);
         return;
     }
-    const auto socket = std::ranges::find_if(sockets, [&all](const std::string& path) {
-        return all.find(path) != std::string::npos;
-    });
+    const auto socket = std::ranges::find_if(
+        sockets, [&all](const std::string& path) { return all.find(path) != std::string::npos; });
     if (socket == sockets.end()) {
         warn(name, "speaks dnstap, but to none of our sockets", lines);
     } else {

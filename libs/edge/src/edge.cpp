@@ -69,7 +69,10 @@ Result<bool> run_profile(const text::Settings& settings, Station& station, Ports
     bool goes_on = true;
     while (goes_on && !until.stop.requested() && ports.clock.monotonic() < until.end) {
         const UtcTime next_second = ports.clock.now().second() + 1s;
-        until.stop.wait_for(std::max<Duration>(next_second - ports.clock.now(), 1ms));
+        const Duration pause = std::max<Duration>(next_second - ports.clock.now(), 1ms);
+        if (until.stop.wait_for(pause) == world::Stop::Event::reload) {
+            station.reload();
+        }
         goes_on = station.tick();
         if (world::watchdog_interval()) {
             tell_manager("WATCHDOG=1", log);  // each second: what hangs says nothing
@@ -90,7 +93,7 @@ std::vector<std::string> dry_run_settings(const text::Settings& settings) {
 }
 
 Result<void> run(const text::Settings& settings, const std::string& version, world::Stop& stop,
-                 const Log& log, Duration length) {
+                 const Log& log, const SettingsSource& source, Duration length) {
     if (const auto forbidden = world::forbid_core_dumps(); !forbidden) {
         log.warn("edge", "core dumps cannot be forbidden", {{"reason", forbidden.error().what()}});
     }
@@ -102,16 +105,18 @@ Result<void> run(const text::Settings& settings, const std::string& version, wor
     TRY(signing_key(ports.files, settings, KeyFiles::guarded));  // before anything is made
     TRY(open_store(settings, ports, log));
     std::unique_ptr<world::StepThread> sender;
-    const auto station =
-        TRY(Station::open(settings, version,
-                          {.clock = ports.clock,
-                           .files = ports.files,
-                           .chance = ports.chance,
-                           .store = *ports.store,
-                           .http_client = nullptr,
-                           .log = log,
-                           .counters = ports.counters},
-                          {.writes_in_background = true, .on_batch = [&] { sender->notify(); }}));
+    const auto station = TRY(Station::open(settings, version,
+                                           {.clock = ports.clock,
+                                            .files = ports.files,
+                                            .chance = ports.chance,
+                                            .store = *ports.store,
+                                            .http_client = nullptr,
+                                            .log = log,
+                                            .counters = ports.counters},
+                                           {.writes_in_background = true,
+                                            .on_batch = [&] { sender->notify(); },
+                                            .pending = {},
+                                            .source = source}));
     std::unique_ptr<MetricsPage> page;
     if (const std::string& listen = settings.string("metrics.listen"); !listen.empty()) {
         auto opened = MetricsPage::open(listen, log, ports.counters,

@@ -43,25 +43,6 @@ void Gauges::show_profile(privacy::Profile profile) {
     now.set(1);
 }
 
-void Gauges::show_lists(const Lists& lists) {
-    const std::lock_guard lock(mutex_);
-    for (const ListFile& file : lists.files) {
-        constexpr std::size_t digest_shown = 16;  // digits: enough to tell versions apart
-        Gauge& version = counters_.gauge(
-            "tapir_edge_list_info", "1 for the version of a list in force, by SHA-256.",
-            {{"list", file.kind}, {"sha256", file.sha256.substr(0, digest_shown)}});
-        Gauge*& before = list_versions_[file.kind];
-        if (before != nullptr) {
-            before->set(0);
-        }
-        before = &version;
-        version.set(1);
-        counters_
-            .gauge("tapir_edge_list_entries", "Entries of a list in force.", {{"list", file.kind}})
-            .set(static_cast<std::int64_t>(file.entries));
-    }
-}
-
 void Gauges::show_loads(std::span<const LaneLoad> loads) {
     std::int64_t rows = 0;
     for (std::size_t i = 0; i < loads.size(); ++i) {

@@ -1,7 +1,6 @@
 // What an operator sees of a live edge beside its counters: how full, how far behind, until when.
 //
 //     Gauges gauges(counters, "0.1.0");
-//     gauges.show_lists(*lists);
 //     gauges.show_loads(pipeline.loads());         // each second
 //     gauges.show_certificates(files, settings);   // each minute
 //
@@ -35,7 +34,6 @@ public:
     Histogram& delay() { return delay_; }
     void show_profile(privacy::Profile profile);
     // The versions of the lists in force; those before are shown as 0.
-    void show_lists(const Lists& lists);
     void show_loads(std::span<const LaneLoad> loads);
     void show_ledger(std::uint64_t leaves);
     void show_log(const Log& log);
@@ -48,7 +46,6 @@ private:
     Gauge& rows_;
     Gauge& ledger_;
     std::mutex mutex_;
-    std::map<std::string, Gauge*> list_versions_;  // by kind
     Gauge* profile_ = nullptr;
 };
 

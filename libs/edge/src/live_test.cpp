@@ -211,6 +211,7 @@ public:
     void on_minute_begin(Minute /*minute*/, const std::shared_ptr<const Day>& /*day*/) override {}
     void on_minute_end(Minute /*minute*/, std::optional<MinuteTable>&& /*table*/) override {}
     void on_cut(UtcTime /*time*/) override {}
+    void on_lists(const std::shared_ptr<const Lists>& /*lists*/) override {}
     std::mutex gate;
     std::uint64_t batches = 0;
 };

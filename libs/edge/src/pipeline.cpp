@@ -18,7 +18,7 @@ Pipeline::Pipeline(const PipelineSettings& settings, const std::shared_ptr<const
       clock_of_delay_(settings.clock),
       delay_(settings.delay),
       consumer_(consumer),
-      lists_(lists),
+      listeners_(lists->listeners),
       clock_(clock),
       keys_(std::move(keys)),
       // A step belongs to an order, or is one of the few at a turn: the lanes bound it.
@@ -111,7 +111,7 @@ void Pipeline::add_locked(ByteView frame) {
         item.type = message->type;
         item.response_minute = time ? time->minute() : UtcTime();
         item.client = message->query_address;
-        item.transport = lists_->listeners.transport_of(*message);
+        item.transport = listeners_.transport_of(*message);
         item.has_response = message->response_message.has_value();
         item.response = message->response_message.value_or(ByteView());
     }
@@ -156,6 +156,13 @@ void Pipeline::turn(bool was_started) {
         close_locked(*open_minutes_.begin());
     }
     open_minutes_.insert(now);
+    if (next_lists_) {
+        for (const auto& lane : lanes_) {
+            lane->orders.push_over(NewLists{next_lists_, now});
+        }
+        steps_.push_over(NewLists{std::move(next_lists_), now});
+        next_lists_.reset();
+    }
     steps_.push_over(Begin{now, keys_.enter(now / minutes_in_day)});
     run_here();
 }
@@ -249,6 +256,11 @@ void Pipeline::cut(UtcTime time) {
     run_here();
 }
 
+void Pipeline::change_lists(std::shared_ptr<const Lists> lists) {
+    const std::lock_guard lock(mutex_);
+    next_lists_ = std::move(lists);
+}
+
 void Pipeline::obey(Lane& lane, Order& order) {
     if (auto* batch = std::get_if<FrameBatch>(&order)) {
         auto result = lane.worker.count(*batch);
@@ -266,6 +278,8 @@ void Pipeline::obey(Lane& lane, Order& order) {
         lane.answers.push(std::move(table));
     } else if (const auto* adopt = std::get_if<Adopt>(&order)) {
         lane.worker.adopt(adopt->minute);
+    } else if (const auto* change = std::get_if<NewLists>(&order)) {
+        lane.worker.change_lists(change->lists, change->since);
     }
 }
 
@@ -281,6 +295,8 @@ void Pipeline::take(const Step& step) {
         collect_minute(close->minute);
     } else if (const auto* cut = std::get_if<Cut>(&step)) {
         consumer_.on_cut(cut->time);
+    } else if (const auto* change = std::get_if<NewLists>(&step)) {
+        consumer_.on_lists(change->lists);
     }
 }
 

@@ -50,6 +50,9 @@ public:
     virtual void on_minute_end(Minute minute, std::optional<MinuteTable>&& table) = 0;
     // What was released up to here is to leave: cut() was called.
     virtual void on_cut(UtcTime time) = 0;
+    // The minute that begins next, and those after it, are counted by these lists. The minute
+    // before ends later: its table says which lists it belongs to.
+    virtual void on_lists(const std::shared_ptr<const Lists>& lists) = 0;
 };
 
 struct PipelineSettings {
@@ -104,6 +107,8 @@ public:
     void tick(UtcTime now);
     // Tells the consumer, after all frames so far.
     void cut(UtcTime time);
+    // From the next minute on these lists count: no minute has rows of two. No frame waits.
+    void change_lists(std::shared_ptr<const Lists> lists);
     // Ends all minutes and waits until the consumer has them. Nothing may be added after.
     void finish();
 
@@ -125,7 +130,11 @@ private:
     struct Adopt {
         Minute minute;
     };
-    using Order = std::variant<FrameBatch, Close, Adopt>;
+    struct NewLists {
+        std::shared_ptr<const Lists> lists;
+        Minute since;
+    };
+    using Order = std::variant<FrameBatch, Close, Adopt, NewLists>;
     using Answer = std::variant<BatchResult, std::optional<MinuteTable>>;
     struct Lane {
         explicit Lane(const WorkerSettings& settings, std::shared_ptr<const Lists> lists)
@@ -148,7 +157,7 @@ private:
     struct Cut {
         UtcTime time;
     };
-    using Step = std::variant<FromLane, Begin, Close, Cut>;
+    using Step = std::variant<FromLane, Begin, Close, Cut, NewLists>;
 
     void add_locked(ByteView frame);
     void turn(bool was_started);
@@ -165,13 +174,14 @@ private:
     const world::Clock* const clock_of_delay_;
     Histogram* const delay_;
     Consumer& consumer_;
-    const std::shared_ptr<const Lists> lists_;
+    const Listeners listeners_;
     std::mutex mutex_;  // the dispatcher's: all until lanes_
     DataClock clock_;
     DayKeys keys_;
     BatchPool pool_;
     FrameBatch open_batch_{0};
     std::set<Minute> open_minutes_;
+    std::shared_ptr<const Lists> next_lists_;  // that wait for the turn of the minute
     std::size_t next_lane_ = 0;
     bool finished_ = false;
     FateCounts fates_;

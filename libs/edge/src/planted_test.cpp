@@ -54,7 +54,7 @@ public:
             case 6:
                 return fmt::format("{}s-iphone-{}", given(), bits(20) + 1'000'000);
             default:
-                return fmt::format("{}-{}", given(), letters("bdfgklmnprst", 9));
+                return fmt::format("{}-{}", given(), surname());
         }
     }
     std::uint64_t bits(unsigned count) { return random_() >> (64U - count); }
@@ -63,9 +63,16 @@ private:
     std::string_view given() {
         static constexpr std::array<std::string_view, 20> names{
             "anna",      "erik",   "maria",   "lars",  "karin",    "anders", "johan",
-            "elisabeth", "mikael", "eva",     "peter", "kristina", "thomas", "sofia",
+            "elisabeth", "mikael", "ulrika",  "peter", "kristina", "thomas", "sofia",
             "daniel",    "emma",   "fredrik", "linda", "andreas",  "helena"};
         return names.at(bits(32) % names.size());
+    }
+    std::string surname() {
+        std::string out;
+        for (int syllable = 0; syllable < 3; ++syllable) {
+            out += letters("bdfgklmnprst", 1) + letters("aeiou", 1) + letters("lnrst", 1);
+        }
+        return out;
     }
     std::string letters(std::string_view from, std::size_t size) {
         std::string out;
@@ -271,8 +278,7 @@ TEST(Planted, IdentifiersAreInNothingThatLeaves) {
     for (const std::string profile : {"standard", "strict"}) {
         const auto texts = decoded(run_over(folder, profile, all.frames, profile));
         const auto names = found(all.identifiers, texts);
-        EXPECT_TRUE(names.empty())
-            << profile << ": " << names.size() << ", one of them " << names.front();
+        EXPECT_EQ(names, std::vector<std::string>{}) << profile;
         // What is not anybody's left: the search had something to search.
         EXPECT_FALSE(found({"known-17.se"}, texts).empty());
         EXPECT_FALSE(found({"id--uuid.known-"}, texts).empty());

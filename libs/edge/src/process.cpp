@@ -115,7 +115,7 @@ Result<void> process(const ProcessOptions& options, const text::Settings& settin
     const auto store = store::open_memory({std::string(seen_family), std::string(wildcard_family)});
     Seen seen(*store, {}, log, counters);
     Wildcards wildcards(*store, twin_wildcard_key(keys.day), log, counters);
-    TwinSink sink(options.out, leaf_context(settings, profile, *lists, options.version),
+    TwinSink sink(options.out, leaf_context(settings, profile, options.version),
                   twin_salts(keys.day), *ledger, files, seen);
 
     CollectorSettings collecting;

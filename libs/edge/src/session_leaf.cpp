@@ -5,7 +5,7 @@
 namespace tapir::edge {
 
 Result<BatchLeaf> session_leaf(const SessionStart& start, const LeafContext& context,
-                               const SaltSource& salts) {
+                               const Lists& lists, const SaltSource& salts) {
     BatchLeaf out;
     const std::string id = "sessions " + start.time.to_string();
     const auto commit = [&](std::string_view name, std::string_view content) {
@@ -21,8 +21,8 @@ Result<BatchLeaf> session_leaf(const SessionStart& start, const LeafContext& con
         .set("software", context.version)
         .set("message", to_string(start.message))
         .set("age_max_s", std::chrono::duration_cast<std::chrono::seconds>(start.age_max).count())
-        .commit("settings", commit("settings", context.settings))
-        .commit("lists", commit("lists", context.lists))
+        .commit("settings", commit("settings", lists.shaping))
+        .commit("lists", commit("lists", lists.digests))
         .commit("pseudonym_key", commit("pseudonym_key", start.key_id));
     out.octets = TRY(leaf.build());
     return out;

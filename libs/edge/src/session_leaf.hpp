@@ -17,6 +17,6 @@ struct SessionStart {
 
 // Kind "sessions". The batch's leaf has the same members `profile`, `software` and `single_site`.
 Result<BatchLeaf> session_leaf(const SessionStart& start, const LeafContext& context,
-                               const SaltSource& salts);
+                               const Lists& lists, const SaltSource& salts);
 
 }  // namespace tapir::edge

@@ -104,6 +104,7 @@ public:
         behind_.on_minute_end(minute, std::move(table));
     }
     void on_cut(UtcTime time) override { behind_.on_cut(time); }
+    void on_lists(const std::shared_ptr<const Lists>& lists) override { behind_.on_lists(lists); }
 
 private:
     Consumer& behind_;

@@ -184,7 +184,8 @@ Result<std::unique_ptr<Sessions>> Sessions::open(const text::Settings& settings,
 }
 
 Consumer& Sessions::begin(Consumer& behind, Outbox& outbox, const LeafContext& context,
-                          const SaltSource& salts, UtcTime now, bool in_background) {
+                          const Lists& lists, const SaltSource& salts, UtcTime now,
+                          bool in_background) {
     source_.reset();
     if (!configured_) {
         return behind;
@@ -193,7 +194,7 @@ Consumer& Sessions::begin(Consumer& behind, Outbox& outbox, const LeafContext& c
                              .message = configured_->message,
                              .age_max = settings_.duration("sessions.age_max"),
                              .key_id = configured_->key.id()};
-    auto noted = session_leaf(start, context, salts);
+    auto noted = session_leaf(start, context, lists, salts);
     if (auto kept = noted ? outbox.note(*noted) : Result<void>(fail(noted.error())); !kept) {
         ports_.log.error("sessions",
                          "sessions are not recorded: their start cannot be noted in the ledger",

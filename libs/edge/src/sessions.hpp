@@ -60,7 +60,7 @@ public:
     // what comes back. Where the leaf cannot be written nothing is recorded, and source() is null
     // until the next begin(). `behind` must outlive it.
     Consumer& begin(Consumer& behind, Outbox& outbox, const LeafContext& context,
-                    const SaltSource& salts, UtcTime now, bool in_background);
+                    const Lists& lists, const SaltSource& salts, UtcTime now, bool in_background);
     void tick(UtcTime now);
     // What was recorded is on the disk, or dropped and counted.
     void end();

@@ -21,15 +21,20 @@ inline constexpr std::uint32_t standard_explicit_threshold = 128;
 inline constexpr std::size_t key_file_size_max = 65'536;  // octets
 
 // Lists as the settings name them, and the client networks. Errors name file, line and setting.
+// What has not changed since `before` is shared with it.
 Result<std::shared_ptr<const Lists>> load_lists(world::Files& files, const text::Settings& settings,
-                                                privacy::Profile profile);
+                                                privacy::Profile profile,
+                                                const Lists* before = nullptr);
+// The settings that name a file of it.
+inline constexpr std::array<std::string_view, 4> list_settings = {
+    "lists.well_known", "lists.ignored_clients", "lists.ignored_names", "lists.public_suffixes"};
 
 // The profile that is asked for.
 privacy::Profile profile_of(const text::Settings& settings);
 WorkerSettings worker_settings(const text::Settings& settings, privacy::Profile profile);
 privacy::GateSettings gate_settings(const text::Settings& settings, privacy::Profile profile);
 LeafContext leaf_context(const text::Settings& settings, privacy::Profile profile,
-                         const Lists& lists, std::string version);
+                         std::string version);
 
 // Whether key files must be readable by their owner alone.
 enum class KeyFiles : std::uint8_t { guarded, as_they_are };

@@ -11,6 +11,7 @@
 #include "live_keys.hpp"
 #include "outbox.hpp"
 #include "outlet.hpp"
+#include "reload.hpp"
 #include "run_mark.hpp"
 #include "seen.hpp"
 #include "seen_import.hpp"
@@ -70,6 +71,7 @@ struct Counting {
     std::unique_ptr<BatchQueue> queue;  // where a thread writes
     std::unique_ptr<Collector> collector;
     std::unique_ptr<Pipeline> pipeline;
+    std::unique_ptr<Reloader> reloader;
     UtcTime open;                  // the interval whose batch is cut next
     std::int64_t day = 0;          // whose key is on the disk
     std::int64_t day_refused = 0;  // whose key the disk has refused
@@ -102,7 +104,11 @@ struct Station::Impl {
     void take_requests(UtcTime now);
     void show_status(UtcTime now);
 
+    // What may have changed since the start is in force from here.
+    const text::Settings& settings_now() const { return reloaded ? *reloaded : settings; }
+
     const text::Settings& settings;
+    std::optional<text::Settings> reloaded;
     const std::string version;
     const StationPorts ports;
     const StationOptions options;
@@ -262,7 +268,8 @@ Result<void> Station::begin() {
     auto counting = std::make_unique<Counting>();
     counting->profile = live_profile(settings, ports.files, ports.clock.now(), ports.log);
     const privacy::Profile profile = counting->profile.profile;
-    const auto lists = TRY(load_lists(ports.files, settings, profile));
+    Reloader::Stamps stamps = Reloader::look(ports.files, self.options.source, self.settings_now());
+    const auto lists = TRY(load_lists(ports.files, self.settings_now(), profile));
     counting->interval_s = self.is_lab
                                ? settings.integer("release.batch_s")
                                : privacy::rule_for(privacy::Product::new_qname, profile).time_s;
@@ -291,7 +298,7 @@ Result<void> Station::begin() {
         *counting->seen, ports.log);
     counting->seen->tidy(ports.clock.now());
     counting->writer = std::make_unique<BatchWriter>(
-        *self.outbox, *counting->seen, leaf_context(settings, profile, *lists, self.version), salts,
+        *self.outbox, *counting->seen, leaf_context(settings, profile, self.version), salts,
         self.options.on_batch, [&self] { return self.sessions->make_room(); });
     BatchSink* sink = counting->writer.get();
     if (self.options.writes_in_background) {
@@ -316,11 +323,18 @@ Result<void> Station::begin() {
     piping.delay = &self.gauges.delay();
     const UtcTime now = ports.clock.now();
     Consumer& consumer = self.sessions->begin(*counting->collector, *self.outbox,
-                                              leaf_context(settings, profile, *lists, self.version),
+                                              leaf_context(settings, profile, self.version), *lists,
                                               salts, now, self.options.writes_in_background);
     piping.worker.sessions = self.sessions->source();
     counting->pipeline =
         std::make_unique<Pipeline>(piping, lists, std::move(keys), DataClock::live(now), consumer);
+    counting->reloader =
+        std::make_unique<Reloader>(ReloadParts{.files = ports.files,
+                                               .log = ports.log,
+                                               .counters = ports.counters,
+                                               .source = self.options.source,
+                                               .in_background = self.options.writes_in_background},
+                                   self.settings_now(), profile, lists, std::move(stamps), now);
     const auto today = counting->pipeline->day();
     counting->open = floor_to(now, counting->interval_s);
     counting->day = today->number;
@@ -328,7 +342,6 @@ Result<void> Station::begin() {
     self.second = today->gate->batch_second();
     self.counting = std::move(counting);
     self.gauges.show_profile(profile);
-    self.gauges.show_lists(*lists);
     self.gauges.show_certificates(ports.files, settings);
     self.show_status(now);
     if (!self.mark) {
@@ -355,6 +368,10 @@ bool Station::tick() {
     Counting& counting = *self.counting;
     Pipeline& pipeline = *counting.pipeline;
     const UtcTime now = self.ports.clock.now();
+    if (auto lists = counting.reloader->tick(now)) {
+        counting.lists = lists;
+        pipeline.change_lists(std::move(lists));
+    }
     pipeline.tick(now);
     self.metrics.add(pipeline.take_dispatcher_fates());
     if (const UtcTime current = floor_to(now, counting.interval_s); current > counting.open) {
@@ -383,12 +400,19 @@ bool Station::tick() {
     return true;
 }
 
+void Station::reload() {
+    if (impl_->counting) {
+        impl_->counting->reloader->request();
+    }
+}
+
 void Station::end() {
     Impl& self = *impl_;
     if (!self.counting) {
         return;
     }
     Counting& counting = *self.counting;
+    self.reloaded = counting.reloader->settings();
     counting.pipeline->finish();
     self.metrics.add(counting.pipeline->take_dispatcher_fates());
     self.sessions->end();

@@ -152,19 +152,9 @@ TEST(Top, RefusesWhatIsNoStatusAndShowsAnEmptyOne) {
     EXPECT_TRUE(top_screen("[1,2]", {}).has_value());
 }
 
-TEST(Gauges, OneVersionOfAListIsInForce) {
+TEST(Gauges, OneProfileIsInForce) {
     Counters counters;
     Gauges gauges(counters, "1");
-    Lists lists;
-    lists.files = {{.kind = "well_known", .sha256 = std::string(64, 'a'), .entries = 5}};
-    gauges.show_lists(lists);
-    lists.files = {{.kind = "well_known", .sha256 = std::string(64, 'b'), .entries = 6}};
-    gauges.show_lists(lists);
-    EXPECT_EQ(
-        counters.value("tapir_edge_list_info{list=\"well_known\",sha256=\"aaaaaaaaaaaaaaaa\"}"), 0);
-    EXPECT_EQ(
-        counters.value("tapir_edge_list_info{list=\"well_known\",sha256=\"bbbbbbbbbbbbbbbb\"}"), 1);
-    EXPECT_EQ(counters.value("tapir_edge_list_entries{list=\"well_known\"}"), 6);
     gauges.show_profile(privacy::Profile::compatible);
     gauges.show_profile(privacy::Profile::standard);
     EXPECT_EQ(counters.value("tapir_edge_profile{profile=\"compatible\"}"), 0);

@@ -91,6 +91,7 @@ std::optional<WideRows::Over> WideRows::close() {
               .rows = std::exchange(rows_, RowTable(hll_)),
               .gate = std::move(open_->gate),
               .is_wider = open_->is_wider};
+    since_ = open_->last + 1;
     open_.reset();
     return over;
 }

@@ -1,5 +1,6 @@
 #include "worker.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "tapir/client/address.hpp"
@@ -65,8 +66,15 @@ BatchResult Worker::count(const FrameBatch& batch) {
     result.day = batch.day;
     std::span<const FrameItem> rest(batch.items());
     while (!rest.empty()) {
-        const std::size_t some = std::min(rest.size(), slots_max);
+        const std::size_t some = count_of_same_lists(rest.first(std::min(rest.size(), slots_max)));
+        const bool is_former = former_ && rest.front().minute < since_;
+        if (is_former) {
+            lists_.swap(former_);
+        }
         count_some(rest.first(some), batch.day, result);
+        if (is_former) {
+            lists_.swap(former_);
+        }
         rest = rest.subspan(some);
         if (sessions_) {
             record_sessions(batch);
@@ -76,6 +84,22 @@ BatchResult Worker::count(const FrameBatch& batch) {
         result.sessions = sessions_->take();
     }
     return result;
+}
+
+std::size_t Worker::count_of_same_lists(std::span<const FrameItem> items) const {
+    if (!former_) {
+        return items.size();
+    }
+    const bool is_former = items.front().minute < since_;
+    const auto other = std::ranges::find_if(items, [this, is_former](const FrameItem& item) {
+        return (item.minute < since_) != is_former;
+    });
+    return static_cast<std::size_t>(other - items.begin());
+}
+
+void Worker::change_lists(std::shared_ptr<const Lists> lists, Minute since) {
+    former_ = std::exchange(lists_, std::move(lists));
+    since_ = since;
 }
 
 void Worker::count_some(std::span<const FrameItem> items, const std::shared_ptr<const Day>& day,
@@ -192,8 +216,9 @@ bool Worker::is_name_ignored(Slot& slot) const {
 }
 
 client::Tagger& Worker::tagger_of(const std::shared_ptr<const Day>& day) {
-    if (!tagger_ || day != day_) {
+    if (!tagger_ || day != day_ || tagger_networks_ != lists_->client_networks) {
         day_ = day;
+        tagger_networks_ = lists_->client_networks;
         return tagger_.emplace(day->key, lists_->client_networks);
     }
     return *tagger_;
@@ -333,7 +358,8 @@ MinuteTable& Worker::table_of(Minute minute, const Day& day) {
         found = tables_
                     .emplace(minute, MinuteTable{.minute = minute,
                                                  .gate = day.gate,
-                                                 .rows = RowTable(settings_.hll, rows_)})
+                                                 .rows = RowTable(settings_.hll, rows_),
+                                                 .lists = lists_})
                     .first;
     }
     table_ = &found->second;
@@ -342,6 +368,9 @@ MinuteTable& Worker::table_of(Minute minute, const Day& day) {
 
 std::optional<MinuteTable> Worker::take(Minute minute) {
     table_ = nullptr;
+    if (former_ && minute + 1 >= since_) {
+        former_.reset();  // no frame of that minute comes any more
+    }
     auto node = tables_.extract(minute);
     if (node.empty()) {
         return std::nullopt;

@@ -84,6 +84,7 @@ struct MinuteTable {
     Minute minute = 0;
     std::shared_ptr<const privacy::GateKey> gate;
     RowTable rows;
+    std::shared_ptr<const Lists> lists{};  // that the rows' numbers belong to; null without rows
 };
 
 class Worker {
@@ -97,6 +98,9 @@ public:
     void adopt(Minute minute);
     // Rows of all minutes that are open.
     std::size_t open_rows() const;
+    // Frames of `since` and later are counted by `lists`; those of the minute before that come late
+    // by the ones before, until that minute is taken.
+    void change_lists(std::shared_ptr<const Lists> lists, Minute since);
 
 private:
     // One frame on its way through the stages.
@@ -116,6 +120,8 @@ private:
         client::Tags tags;
     };
 
+    // Of the first of `items`, how many are counted by the same lists.
+    std::size_t count_of_same_lists(std::span<const FrameItem> items) const;
     // The fate if it is decided; nothing if the frame goes on.
     std::optional<Fate> decode(const FrameItem& item, Slot& slot, BatchResult& result) const;
     bool is_name_ignored(Slot& slot) const;
@@ -146,10 +152,13 @@ private:
 
     WorkerSettings settings_;
     std::shared_ptr<const Lists> lists_;
+    std::shared_ptr<const Lists> former_;  // of the minute before since_, while it is open
+    Minute since_ = 0;
     std::shared_ptr<RowPool> rows_ = std::make_shared<RowPool>();
     std::map<Minute, MinuteTable> tables_;
     MinuteTable* table_ = nullptr;    // of tables_, the one used last
     std::shared_ptr<const Day> day_;  // whose Tagger it is
+    std::shared_ptr<const client::NetworkSet> tagger_networks_;
     std::optional<client::Tagger> tagger_;
     std::vector<Slot> slots_;
     std::size_t slots_used_ = 0;

@@ -4,6 +4,7 @@
 #include <array>
 #include <bit>
 #include <cstring>
+#include <string_view>
 #include <utility>
 
 #include <fmt/format.h>
@@ -196,6 +197,10 @@ Result<NameIndex> NameIndex::open(ByteView octets, std::shared_ptr<const void> k
                             .entry_count = header.entry_count,
                             .suffix_label_counts = header.suffix_label_counts,
                             .digest = header.digest});
+}
+
+bool NameIndex::is_index(ByteView octets) {
+    return as_text(octets).starts_with(std::string_view(magic.data(), magic.size()));
 }
 
 ByteView NameIndex::stored(std::uint32_t id) const {

@@ -122,10 +122,11 @@ std::string expectation(const Setting& setting) {
 std::string help_text(const SettingTable& table) {
     std::string out;
     for (const Setting& setting : table) {
-        fmt::format_to(std::back_inserter(out), "  {}\n      {}\n      {}; {}\n", setting.key,
+        fmt::format_to(std::back_inserter(out), "  {}\n      {}\n      {}; {}{}\n", setting.key,
                        setting.sentence, expectation(setting),
                        setting.required ? "required"
-                                        : "default " + print_value(setting.type, setting.fallback));
+                                        : "default " + print_value(setting.type, setting.fallback),
+                       setting.is_reloadable ? "; reloadable" : "");
         for (const Setting& field : setting.fields) {
             fmt::format_to(
                 std::back_inserter(out), "      [[{}]] {}: {} {}; {}\n", setting.key, field.key,

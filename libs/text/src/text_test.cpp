@@ -343,5 +343,31 @@ TEST(Manual, HasEverySettingAndNothingThatRoffWouldObey) {
     EXPECT_NE(page.find(".B n\nA number.\nTakes 1 to 9 seconds; default 5.\n"), std::string::npos);
 }
 
+TEST(Settings, AreReloadedWhereTheyMayBe) {
+    const SettingTable table{
+        Setting::string("lists.names", "a", "Names.").reloadable(),
+        Setting::integer("workers", 1, 0, 64, "threads", "Threads."),
+        Setting::strings("networks", {}, "Networks.").reloadable(),
+    };
+    const auto before = Settings::parse("workers = 2\n", "a.toml", table);
+    const auto newer = Settings::parse("\nworkers = 3\nlists.names = \"b\"\nnetworks = [\"x\"]\n",
+                                       "a.toml", table);
+    ASSERT_TRUE(before.has_value() && newer.has_value());
+    std::vector<std::string> kept;
+    const Settings now = before->reloaded(*newer, table, kept);
+    EXPECT_EQ(now.string("lists.names"), "b");
+    EXPECT_EQ(now.place("lists.names"), "a.toml:3");
+    EXPECT_EQ(now.strings("networks"), std::vector<std::string>{"x"});
+    EXPECT_EQ(now.integer("workers"), 2);
+    EXPECT_EQ(kept, std::vector<std::string>{"workers"});
+    kept.clear();
+    EXPECT_EQ(now.reloaded(*before, table, kept).string("lists.names"), "a")
+        << "back to the default";
+    EXPECT_TRUE(kept.empty());
+    const std::string help = help_text(table);
+    EXPECT_NE(help.find("default \"a\"; reloadable"), std::string::npos) << help;
+    EXPECT_EQ(help.find("default 1; reloadable"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace tapir::text

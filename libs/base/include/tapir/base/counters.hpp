@@ -100,6 +100,11 @@ public:
     Histogram& histogram(std::string_view name, std::string_view help,
                          std::span<const double> bounds, const Labels& labels = {});
 
+    // A text as a label of a gauge that is always 1: `text` under the label `key`. It takes the
+    // place of the one before with the same name and labels.
+    void info(std::string_view name, std::string_view help, const Labels& labels,
+              std::string_view key, std::string_view text);
+
     // The value of a counter or gauge by "name" or "name{a=\"b\"}"; 0 if there is none. For tests
     // and status pages.
     std::int64_t value(std::string_view name_and_labels) const;

@@ -55,6 +55,9 @@ public:
     // all copies of the index: pass a `keeper` that holds them, or see to it.
     static Result<NameIndex> open(ByteView octets, std::shared_ptr<const void> keeper = nullptr);
 
+    // Whether a file says of itself that it is an index: its first octets.
+    static bool is_index(ByteView octets);
+
     std::size_t size() const { return entry_count_; }
     bool empty() const { return entry_count_ == 0; }
 

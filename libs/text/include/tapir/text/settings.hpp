@@ -80,6 +80,9 @@ struct Setting {  // NOLINT(misc-no-recursion): a copy is as deep as the table, 
 
     // The same setting, but there is no default: parse refuses a file without it.
     Setting require() &&;
+    // The same setting, but a daemon that runs takes a new value of it when it reloads. For all
+    // others a change needs a restart.
+    Setting reloadable() &&;
 
     std::string key;
     SettingType type = SettingType::string;
@@ -91,6 +94,7 @@ struct Setting {  // NOLINT(misc-no-recursion): a copy is as deep as the table, 
     std::vector<std::string> choices;
     std::vector<Setting> fields;  // of a row
     bool required = false;
+    bool is_reloadable = false;
 };
 
 using SettingTable = std::vector<Setting>;
@@ -127,6 +131,11 @@ public:
     // "edge.toml:14: lists.well_known: expected a readable file, got /nowhere".
     Failure<Error> refuse(std::string_view key, std::string_view expected,
                           std::string_view got) const;
+
+    // These settings, with what is reloadable as `newer` has it. `kept` gets the keys of the others
+    // that differ: they stay as they are. Both were parsed by `table`.
+    Settings reloaded(const Settings& newer, const SettingTable& table,
+                      std::vector<std::string>& kept) const;
 
     // All settings in force, defaults included, one "key = value" a line, sorted by key, values as
     // TOML. The same settings give the same text: what a configuration digest is taken over.
