@@ -138,7 +138,7 @@ void Check::names(std::string_view key, bool is_wanted) {
         return;
     }
     std::vector<ListFile> report;
-    if (const auto index = load_names(files_, path, std::string(key), report); !index) {
+    if (const auto index = load_names(files_, path, std::string(key), {}, report); !index) {
         fail_(key, index.error().what(), "mend the list, or name another file");
         return;
     }

@@ -33,7 +33,6 @@ public:
 
     Histogram& delay() { return delay_; }
     void show_profile(privacy::Profile profile);
-    // The versions of the lists in force; those before are shown as 0.
     void show_loads(std::span<const LaneLoad> loads);
     void show_ledger(std::uint64_t leaves);
     void show_log(const Log& log);

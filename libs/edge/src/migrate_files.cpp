@@ -75,7 +75,7 @@ void Look::names(const std::string& path, bool may_be_empty) {
         return;
     }
     std::vector<ListFile> report;
-    const auto index = load_names(files_, path, "list", report);
+    const auto index = load_names(files_, path, "list", {}, report);
     if (!index) {
         say(RemarkKind::decision, path, index.error().what());
         return;

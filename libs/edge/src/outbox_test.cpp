@@ -265,7 +265,7 @@ TEST(Outbox, NotesWhatDoesNotLeaveBehindTheBatchThatWaitsForTheLedger) {
     ASSERT_TRUE(bench.put(2).has_value()) << "accepted: its folder is there";
     EXPECT_EQ(bench.ledger->size(), 1U);
     const auto noted =
-        session_leaf({.time = UtcTime::from_seconds(120), .key_id = "k"}, {},
+        session_leaf({.time = UtcTime::from_seconds(120), .key_id = "k"}, {}, {},
                      [](std::string_view, std::string_view) { return ledger::Salt{}; });
     EXPECT_FALSE(bench.outbox->note(*noted).has_value());
     files.is_refusing = false;
