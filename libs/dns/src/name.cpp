@@ -408,11 +408,13 @@ void FoldedName::assign(NameView name) {
         at += 1 + std::to_integer<std::size_t>(octets_[at]);
     }
     starts_[0] = static_cast<std::uint8_t>(at);
-    fingerprints_[0] = root_fingerprint;
+    std::uint64_t fingerprint = root_fingerprint;
+    fingerprints_[0] = fingerprint;
     for (std::size_t labels = 1; labels <= label_count_; ++labels) {
         const std::size_t start = starts_[labels];
-        fingerprints_[labels] = XXH3_64bits_withSeed(
-            octets_.data() + start, starts_[labels - 1] - start, fingerprints_[labels - 1]);
+        fingerprint =
+            XXH3_64bits_withSeed(octets_.data() + start, starts_[labels - 1] - start, fingerprint);
+        fingerprints_[labels] = fingerprint;
     }
 }
 
