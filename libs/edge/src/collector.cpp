@@ -58,12 +58,12 @@ privacy::RowCandidate candidate_of(const names::NameIndex& index, const RowTable
     out.other_rcode_count = counter(RowCounter::other_rcode);
     out.edm_status_bits = entry.kind == names::EntryKind::suffix ? products::edm_status::suffix
                                                                  : products::edm_status::exact;
-    out.v4client_count = table.estimate(row.v4.clients);
-    out.v6client_count = table.estimate(row.v6.clients);
-    out.v4client_count_hll = table.sketch(row.v4.clients);
-    out.v6client_count_hll = table.sketch(row.v6.clients);
-    candidate.v4_networks = row.v4.networks.count();
-    candidate.v6_networks = row.v6.networks.count();
+    out.v4client_count = table.estimate(row.v4);
+    out.v6client_count = table.estimate(row.v6);
+    out.v4client_count_hll = table.sketch(row.v4);
+    out.v6client_count_hll = table.sketch(row.v6);
+    candidate.v4_networks = table.network_count(row.v4);
+    candidate.v6_networks = table.network_count(row.v6);
     return candidate;
 }
 
@@ -170,8 +170,8 @@ void Collector::gate_minute(const products::Interval& interval, MinuteTable&& ta
     std::vector<privacy::RowCandidate> candidates;
     for (std::size_t i = 0; i < table.rows.size(); ++i) {
         const Row& row = table.rows[i];
-        if (table.rows.estimate(row.v4.clients) < clients_min &&
-            table.rows.estimate(row.v6.clients) < clients_min) {
+        if (table.rows.estimate(row.v4) < clients_min &&
+            table.rows.estimate(row.v6) < clients_min) {
             ++rows_short;
         } else {
             candidates.push_back(candidate_of(lists_->well_known, table.rows, row));

@@ -11,26 +11,28 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <vector>
+
+#include "large_page.hpp"
 
 namespace tapir::edge {
 
 class TagPool {
 public:
-    static constexpr std::array<std::uint32_t, 6> words = {4, 8, 32, 64, 128, 256};
+    // Whole cache lines.
+    static constexpr std::array<std::uint32_t, 6> words = {8, 16, 24, 72, 136, 264};
 
     std::uint64_t* take(std::size_t size_class);
     void give_back(std::uint64_t* block, std::size_t size_class);
     void clear();
 
 private:
-    static constexpr std::size_t chunk_words = 32'768;
+    static constexpr std::size_t chunk_words = LargePage::size / sizeof(std::uint64_t);
     struct Free {
         Free* next;
     };
 
-    std::vector<std::unique_ptr<std::uint64_t[]>> chunks_;
+    std::vector<LargePage> chunks_;
     std::size_t chunks_used_ = 0;
     std::size_t words_used_ = chunk_words;  // of the last of them
     std::array<Free*, words.size()> free_{};

@@ -102,8 +102,9 @@ private:
         std::optional<names::Match> match;
         RowTable* table = nullptr;  // where it counts, if it is listed and counts
         Row* row = nullptr;
-        std::optional<Fate> withheld;  // a name that may not be released
-        std::uint32_t text_start = 0;  // of one that may, in the result
+        FamilyCount* family = nullptr;  // of the row
+        std::optional<Fate> withheld;   // a name that may not be released
+        std::uint32_t text_start = 0;   // of one that may, in the result
         std::uint16_t text_size = 0;
         std::uint16_t domain_start = 0;
         privacy::Fingerprint domain_fingerprint{};
@@ -129,8 +130,9 @@ private:
     }
     void look_up_slots();
     void tag_slots(client::Tagger& tagger, const privacy::GateKey& gate, BatchResult& result);
+    void hash_slots();
     void find_rows(const Day& day);
-    Fate count_row(const Slot& slot) const;
+    static Fate count_row(const Slot& slot);
     std::optional<Fate> find_name(Slot& slot, BatchResult& result) const;
     static void write_text(Slot& slot, const dns::NameText& text, BatchResult& result);
     MinuteTable& table_of(Minute minute, const Day& day);
