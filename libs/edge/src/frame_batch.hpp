@@ -2,7 +2,7 @@
 //
 //     FrameBatch batch = pool.take(frame.size());
 //     if (batch.has_room_for(frame.size())) { const ByteView copy = batch.add(frame); ... }
-//     batch.add(FrameItem{...});                       // whose views are into `copy`
+//     batch.add_item() = {...};                        // whose views are into `copy`
 //     pool.give_back(std::move(batch));                // its memory is used again
 //
 // A FrameBatch belongs to one thread at a time; a BatchPool may be shared.
@@ -62,7 +62,8 @@ public:
         size_ += frame.size();
         return {to, frame.size()};
     }
-    void add(const FrameItem& item) { items_.push_back(item); }
+    // For the frame that was copied in last.
+    FrameItem& add_item() { return items_.emplace_back(); }
 
     bool is_empty() const { return items_.empty(); }
     std::size_t capacity() const { return capacity_; }

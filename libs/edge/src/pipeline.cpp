@@ -99,18 +99,17 @@ void Pipeline::add_locked(ByteView frame) {
     if (open_minutes_.empty() || *open_minutes_.rbegin() != placed.minute) {
         open_minutes_.insert(placed.minute);
     }
-    FrameItem item;
+    FrameItem& item = open_batch_.add_item();
     item.minute = placed.minute;
     if (!message) {
         item.error = message.error();
-    } else {
-        item.type = message->type;
-        item.response_minute = time ? time->minute() : UtcTime();
-        item.client = message->query_address;
-        item.has_response = message->response_message.has_value();
-        item.response = message->response_message.value_or(ByteView());
+        return;
     }
-    open_batch_.add(item);
+    item.type = message->type;
+    item.response_minute = time ? time->minute() : UtcTime();
+    item.client = message->query_address;
+    item.has_response = message->response_message.has_value();
+    item.response = message->response_message.value_or(ByteView());
 }
 
 void Pipeline::add_unread(Fate fate, std::uint64_t count) {

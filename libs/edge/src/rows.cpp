@@ -11,11 +11,7 @@ namespace {
 
 constexpr std::size_t first_slots = 64;
 
-std::size_t mix(std::uint32_t index) {
-    return static_cast<std::size_t>((index * 0x9E3779B97F4A7C15ULL) >> 32U);
-}
-
-void raise(std::uint32_t& counter, std::uint32_t by = 1) {
+void add_up(std::uint32_t& counter, std::uint32_t by) {
     const std::uint32_t room = std::numeric_limits<std::uint32_t>::max() - counter;
     counter += std::min(by, room);
 }
@@ -125,48 +121,14 @@ unsigned NetworkSample::count() const {
         std::ranges::count_if(parts_, [](std::uint32_t part) { return part != 0; }));
 }
 
-std::size_t Row::place_of_counter(RowCounter which) {
-    const auto number = static_cast<std::size_t>(which);
-    return number < static_cast<std::size_t>(RowCounter::ok) ? number : number - 1;
-}
-
-void Row::count(unsigned rcode, unsigned qclass, unsigned qtype) {
-    // By number, for what is common; all else is other.
-    constexpr std::array<RowCounter, 4> by_rcode = {RowCounter::ok, RowCounter::other_rcode,
-                                                    RowCounter::fail, RowCounter::nx};
-    const RowCounter rcode_counter =
-        rcode < by_rcode.size() ? by_rcode[rcode] : RowCounter::other_rcode;
-    if (rcode_counter != RowCounter::ok) {
-        raise(at(rcode_counter));
-    }
-    const auto type_counter = [qclass, qtype] {
-        if (qclass != 1) {
-            return RowCounter::non_in;
-        }
-        switch (qtype) {
-            case 1:
-                return RowCounter::a;
-            case 2:
-                return RowCounter::ns;
-            case 15:
-                return RowCounter::mx;
-            case 28:
-                return RowCounter::aaaa;
-            default:
-                return RowCounter::other_type;
-        }
-    };
-    raise(at(type_counter()));
-}
-
 std::uint32_t Row::counter(RowCounter which) const {
     if (which != RowCounter::ok) {
-        return counters_[place_of_counter(which)];
+        return counters_[RowPlaces::of(which)];
     }
     std::uint64_t types = 0;
     std::uint64_t rcodes = 0;
     for (std::size_t i = 0; i < counters_.size(); ++i) {
-        (i < type_counter_count ? types : rcodes) += counters_[i];
+        (i < RowPlaces::types ? types : rcodes) += counters_[i];
     }
     return static_cast<std::uint32_t>(std::min<std::uint64_t>(
         types > rcodes ? types - rcodes : 0, std::numeric_limits<std::uint32_t>::max()));
@@ -174,7 +136,7 @@ std::uint32_t Row::counter(RowCounter which) const {
 
 void Row::merge_counters(const Row& other) {
     for (std::size_t i = 0; i < counters_.size(); ++i) {
-        raise(counters_[i], other.counters_[i]);
+        add_up(counters_[i], other.counters_[i]);
     }
 }
 
@@ -190,26 +152,30 @@ std::size_t RowPool::store_count() {
     return stores_.size();
 }
 
-std::unique_ptr<RowTable::Store> RowPool::take() {
+RowPool::Taken RowPool::take() {
     const std::lock_guard lock(mutex_);
+    const bool is_one_too_many = ++tables_ > tables_at_once;
+    Taken taken{.store = nullptr, .memory_max = is_one_too_many ? 0 : table_memory_max_};
     if (stores_.empty()) {
-        return std::make_unique<RowTable::Store>();
+        taken.store = std::make_unique<RowTable::Store>();
+    } else {
+        taken.store = std::move(stores_.back());
+        stores_.pop_back();
     }
-    auto store = std::move(stores_.back());
-    stores_.pop_back();
-    return store;
+    return taken;
 }
 
 void RowPool::give_back(std::unique_ptr<RowTable::Store> store) {
     // Slots are at most half full, so at most an eighth of the memory was needed.
     const bool is_sparse = store->slots.size() > 16 * std::max<std::size_t>(store->row_count, 256);
     store->sparse_uses = is_sparse ? store->sparse_uses + 1 : 0;
-    if (store->sparse_uses > sparse_uses_max) {
-        return;
+    const bool is_kept = store->sparse_uses <= sparse_uses_max;
+    if (is_kept) {
+        store->clear();
     }
-    store->clear();
     const std::lock_guard lock(mutex_);
-    if (stores_.size() < stores_max) {
+    --tables_;
+    if (is_kept && stores_.size() < stores_max) {
         stores_.push_back(std::move(store));
     }
 }
@@ -217,14 +183,26 @@ void RowPool::give_back(std::unique_ptr<RowTable::Store> store) {
 RowTable::RowTable(const sketch::HllSettings& settings, std::shared_ptr<RowPool> pool)
     : tags_max_(static_cast<std::uint32_t>(std::clamp(
           settings.explicit_threshold, 0, static_cast<std::int32_t>(FamilyCount::tags_max)))),
+      sketch_size_((std::size_t{1} << settings.log2m) * settings.register_width / 8),
+      memory_max_(std::numeric_limits<std::size_t>::max()),
       settings_(settings),
-      pool_(std::move(pool)),
-      store_(pool_ ? pool_->take() : std::make_unique<Store>()) {}
+      pool_(std::move(pool)) {
+    if (pool_) {
+        RowPool::Taken taken = pool_->take();
+        store_ = std::move(taken.store);
+        memory_max_ = taken.memory_max;
+    } else {
+        store_ = std::make_unique<Store>();
+    }
+}
 
 RowTable& RowTable::operator=(RowTable&& other) noexcept {
     if (this != &other) {
         release();
         tags_max_ = other.tags_max_;
+        sketch_size_ = other.sketch_size_;
+        memory_max_ = other.memory_max_;
+        clients_left_out_ = other.clients_left_out_;
         settings_ = other.settings_;
         pool_ = std::move(other.pool_);
         store_ = std::move(other.store_);
@@ -252,12 +230,6 @@ std::size_t RowTable::slot_of(std::uint32_t index) const {
     return at;
 }
 
-void RowTable::prefetch(std::uint32_t index) const {
-    if (!store_->slots.empty()) {
-        __builtin_prefetch(&store_->slots[mix(index) & (store_->slots.size() - 1)]);
-    }
-}
-
 Row& RowTable::row(std::uint32_t index) {
     if (2 * (store_->row_count + 1) > store_->slots.size()) {
         grow();
@@ -271,6 +243,20 @@ Row& RowTable::row(std::uint32_t index) {
     Row& row = store_->at(number - 1);
     __builtin_prefetch(&row, 1);
     return row;
+}
+
+Row* RowTable::row_within_limit(std::uint32_t index) {
+    const bool is_to_grow = 2 * (store_->row_count + 1) > store_->slots.size();
+    const std::size_t more =
+        sizeof(Row) + (is_to_grow ? std::max(store_->slots.size(), first_slots) * sizeof(Slot) : 0);
+    if (has_memory_for(more)) [[likely]] {
+        return &row(index);
+    }
+    if (store_->slots.empty()) {
+        return nullptr;
+    }
+    const std::uint32_t number = store_->slots[slot_of(index)].number;
+    return number == 0 ? nullptr : &store_->at(number - 1);
 }
 
 Row& RowTable::new_row(std::uint32_t index) {
@@ -322,6 +308,11 @@ void RowTable::add_part(FamilyCount& family, std::uint64_t client, std::uint32_t
             is_tag_in(block_at(family.word()), count, client)) {
             return;
         }
+        if (count != FamilyCount::sketched && !has_memory_for(sizeof(Sketched) + sketch_size_))
+            [[unlikely]] {
+            ++clients_left_out_;
+            return;
+        }
         Sketched& sketched =
             count == FamilyCount::sketched ? store_->sketches[family.word()] : to_sketch(family);
         sketched.networks.add_part(network);
@@ -337,6 +328,10 @@ void RowTable::add_tag(FamilyCount& family, std::uint64_t client, std::uint32_t 
     const std::size_t next_class = class_for(count + 1);
     std::uint64_t* block = nullptr;
     if (count == 1) {
+        if (!has_memory_for(store_->tags.memory_for(next_class))) [[unlikely]] {
+            ++clients_left_out_;
+            return;
+        }
         block = store_->tags.take(next_class);
         new (block) NetworkSample();
         networks_in(block).add_part(family.network());
@@ -350,6 +345,10 @@ void RowTable::add_tag(FamilyCount& family, std::uint64_t client, std::uint32_t 
             return;
         }
         if (next_class != size_class) {
+            if (!has_memory_for(store_->tags.memory_for(next_class))) [[unlikely]] {
+                ++clients_left_out_;
+                return;
+            }
             std::uint64_t* larger = store_->tags.take(next_class);
             new (larger) NetworkSample(networks_in(block));
             std::uint32_t moved = 0;
@@ -461,10 +460,12 @@ void RowTable::merge(RowTable&& other) {
             add(other, other[i]);
         }
     }
+    clients_left_out_ += other.clients_left_out_;
     other = RowTable(settings_);
 }
 
 void RowTable::add(const RowTable& from, const Row& theirs) {
+    memory_max_ = std::numeric_limits<std::size_t>::max();
     Row& ours = row(theirs.index);
     ours.merge_counters(theirs);
     merge(ours.v4, theirs.v4, from);

@@ -9,12 +9,15 @@
 //
 // Merging commutes and associates, so however frames are spread over workers, the table is the
 // same. A table's memory comes from a RowPool and goes back there: a new minute then does not begin
-// with page faults. One thread at a time; a RowPool may be shared.
+// with page faults. While a table counts, its memory has a limit, which is the pool's: beyond it
+// there are no new rows, and no more clients of those that are there than fit where they lie. One
+// thread at a time; a RowPool may be shared.
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <deque>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -94,10 +97,38 @@ private:
     std::uint32_t state_ = 0;
 };
 
+// Where a row keeps its counters: first those of types, then those of rcodes, but for `ok`. Each
+// frame raises one of types and one of rcodes, so `ok` is what the other rcodes leave of the types.
+struct RowPlaces {
+    static constexpr std::size_t count = row_counter_count - 1;
+    static constexpr std::size_t types = 6;
+    static constexpr std::uint8_t of(RowCounter which) {
+        const auto number = static_cast<std::uint8_t>(which);
+        return static_cast<std::uint8_t>(
+            number < static_cast<std::uint8_t>(RowCounter::ok) ? number : number - 1);
+    }
+    // By number, for what is common; all else is other. No jump depends on what was asked.
+    static std::uint8_t of_type(unsigned qtype) {
+        constexpr std::uint8_t other = 4;
+        constexpr std::array<std::uint8_t, 32> places = {
+            other, 0,     3,     other, other, other, other, other, other, other, other,
+            other, other, other, other, 2,     other, other, other, other, other, other,
+            other, other, other, other, other, other, 1,     other, other, other};
+        return qtype < places.size() ? places[qtype] : other;
+    }
+};
+
 // One cache line: memory that is waited for is what counting costs.
 struct alignas(64) Row {
     // Counters stop at their highest value.
-    void count(unsigned rcode, unsigned qclass, unsigned qtype);
+    void count(unsigned rcode, unsigned qclass, unsigned qtype) {
+        raise(qclass == 1 ? RowPlaces::of_type(qtype) : RowPlaces::of(RowCounter::non_in));
+        if (rcode != 0) {
+            raise(RowPlaces::of(rcode == 3   ? RowCounter::nx
+                                : rcode == 2 ? RowCounter::fail
+                                             : RowCounter::other_rcode));
+        }
+    }
     std::uint32_t counter(RowCounter which) const;
     void merge_counters(const Row& other);
 
@@ -106,13 +137,11 @@ struct alignas(64) Row {
     FamilyCount v6;
 
 private:
-    static constexpr std::size_t type_counter_count = 6;  // and then those of rcodes
-    static std::size_t place_of_counter(RowCounter which);
-    std::uint32_t& at(RowCounter which) { return counters_[place_of_counter(which)]; }
+    void raise(std::size_t place) {
+        counters_[place] += counters_[place] != std::numeric_limits<std::uint32_t>::max() ? 1 : 0;
+    }
 
-    // All but `ok`: each count raises one counter of types and one of rcodes, so `ok` is what the
-    // other rcodes leave of the sum of the types.
-    std::array<std::uint32_t, row_counter_count - 1> counters_{};
+    std::array<std::uint32_t, RowPlaces::count> counters_{};
 };
 static_assert(sizeof(Row) == 64);
 
@@ -129,9 +158,15 @@ public:
     ~RowTable();
 
     // Asks for the memory that row() will read. Purely for speed.
-    void prefetch(std::uint32_t index) const;
-    // The row of a list entry; made if it is not there. It stays where it is.
+    void prefetch(std::uint32_t index) const {
+        if (!store_->slots.empty()) {
+            __builtin_prefetch(&store_->slots[mix(index) & (store_->slots.size() - 1)]);
+        }
+    }
+    // The row of a list entry; made if it is not there, whatever the limit. It stays where it is.
     Row& row(std::uint32_t index);
+    // The same within the limit: nothing if it is not there and there is no room for it.
+    Row* row_within_limit(std::uint32_t index);
     // Asks for the memory that add() will read.
     void prefetch_clients(const FamilyCount& family, std::uint64_t client) const;
     // A client, 0 for none, and its network, which is always the same; 0: not known.
@@ -154,12 +189,17 @@ public:
     // How many networks they are from; 3: or more.
     unsigned network_count(const FamilyCount& family) const { return networks(family).count(); }
 
+    // What is merged into has no limit any more: the other's memory is soon free.
     void merge(RowTable&& other);
     // The same for one row of another table, which keeps it.
     void add(const RowTable& from, const Row& row);
 
     std::size_t size() const { return store_->row_count; }
     bool is_empty() const { return size() == 0; }
+    // Octets that its rows take, and what belongs to them.
+    std::size_t memory() const { return store_->memory(sketch_size_); }
+    // How often a client was not counted for want of memory.
+    std::uint64_t clients_left_out() const { return clients_left_out_; }
     // Rows by number, in the order in which they were made: 0 to size() - 1.
     const Row& operator[](std::size_t number) const { return store_->at(number); }
 
@@ -184,12 +224,20 @@ private:
         unsigned sparse_uses = 0;  // one after the other, in which most of it lay idle
 
         void clear();
+        std::size_t memory(std::size_t sketch_size) const {
+            return slots.size() * sizeof(Slot) + row_count * sizeof(Row) + tags.memory() +
+                   sketches.size() * (sizeof(Sketched) + sketch_size);
+        }
         Row& at(std::size_t number) const {
             return reinterpret_cast<Row*>(chunks[number / chunk_rows].data())[number % chunk_rows];
         }
     };
 
+    static std::size_t mix(std::uint32_t index) {
+        return static_cast<std::size_t>((index * 0x9E3779B97F4A7C15ULL) >> 32U);
+    }
     std::size_t slot_of(std::uint32_t index) const;
+    bool has_memory_for(std::size_t more) const { return memory() + more <= memory_max_; }
     Row& new_row(std::uint32_t index);
     void grow();
     void add_part(FamilyCount& family, std::uint64_t client, std::uint32_t network);
@@ -200,7 +248,10 @@ private:
     void merge_networks(FamilyCount& into, const NetworkSample& networks);
     void release();
 
-    std::uint32_t tags_max_ = 0;  // kept one by one, by the settings
+    std::uint32_t tags_max_ = 0;   // kept one by one, by the settings
+    std::size_t sketch_size_ = 0;  // octets of its registers
+    std::size_t memory_max_ = 0;   // octets
+    std::uint64_t clients_left_out_ = 0;
     sketch::HllSettings settings_;
     std::shared_ptr<RowPool> pool_;
     std::unique_ptr<Store> store_;
@@ -212,15 +263,27 @@ class RowPool {
 public:
     static constexpr std::size_t stores_max = 4;
     static constexpr unsigned sparse_uses_max = 10;
+    // At one time: the minute's, that of the minute before, and one at the gate.
+    static constexpr std::size_t tables_at_once = 3;
+
+    RowPool() = default;
+    // `memory_max`: octets for all tables. One more than there should be counts nothing.
+    explicit RowPool(std::size_t memory_max) : table_memory_max_(memory_max / tables_at_once) {}
 
     std::size_t store_count();
 
 private:
     friend class RowTable;
-    std::unique_ptr<RowTable::Store> take();
+    struct Taken {
+        std::unique_ptr<RowTable::Store> store;
+        std::size_t memory_max;
+    };
+    Taken take();
     void give_back(std::unique_ptr<RowTable::Store> store);
 
+    const std::size_t table_memory_max_ = std::numeric_limits<std::size_t>::max();
     std::mutex mutex_;
+    std::size_t tables_ = 0;  // that have not given back
     std::vector<std::unique_ptr<RowTable::Store>> stores_;
 };
 

@@ -190,6 +190,47 @@ RC_GTEST_PROP(Rows, CountEachFrameInOneTypeAndOneRcode, ()) {
     }
 }
 
+// The limit is for all tables at once, each has its share.
+TEST(Rows, StayWithinTheirMemoryAndSayWhatTheyLeftOut) {
+    constexpr std::size_t limit = 1'000'000;
+    const auto pool = std::make_shared<RowPool>(RowPool::tables_at_once * limit);
+    RowTable table(sketch::HllSettings{}, pool);
+    std::uint32_t made = 0;
+    while (Row* row = table.row_within_limit(made)) {
+        ++made;
+        for (std::uint64_t client = 1; client <= made % 40; ++client) {
+            table.add(row->v4, client * 0x9E37'79B9'7F4A'7C15U, client);
+        }
+        ASSERT_LE(table.memory(), limit);
+        ASSERT_LT(made, 20'000U);
+    }
+    EXPECT_GT(made, 1'000U);
+    EXPECT_GT(table.memory(), limit / 4);
+    // Those that are there still count, and clients as far as there is room.
+    for (std::uint32_t index = 0; index < made && table.clients_left_out() == 0; ++index) {
+        Row* row = table.row_within_limit(index);
+        ASSERT_NE(row, nullptr);
+        EXPECT_EQ(table.estimate(row->v4), (index + 1) % 40);
+        for (std::uint64_t client = 1; client < 300; ++client) {
+            table.add(row->v6, client, client);
+            ASSERT_LE(table.memory(), limit);
+        }
+    }
+    EXPECT_GT(table.clients_left_out(), 0U);
+    // Merging is not counting: nothing is left out.
+    RowTable other(sketch::HllSettings{}, pool);
+    other.row(1'000'000).count(0, 1, 1);
+    const std::uint64_t left_out = table.clients_left_out();
+    other.merge(std::move(table));
+    EXPECT_EQ(other.size(), made + 1);
+    EXPECT_EQ(other.clients_left_out(), left_out);
+    // One table more than there should be counts nothing.
+    const RowTable third(sketch::HllSettings{}, pool);
+    const RowTable fourth(sketch::HllSettings{}, pool);
+    RowTable fifth(sketch::HllSettings{}, pool);
+    EXPECT_EQ(fifth.row_within_limit(1), nullptr);
+}
+
 TEST(Networks, AreThreeWhateverTheOrder) {
     NetworkSample sample;
     sample.add(0);

@@ -1,5 +1,6 @@
 #include "tapir/edge/settings.hpp"
 
+#include "memory_plan.hpp"
 #include "outlet.hpp"
 
 namespace tapir::edge {
@@ -55,6 +56,8 @@ text::SettingTable settings_table() {
     };
     const text::SettingTable mqtt = mqtt_settings_table();
     table.insert(table.end(), mqtt.begin(), mqtt.end());
+    const text::SettingTable memory = memory_settings_table();
+    table.insert(table.end(), memory.begin(), memory.end());
     return table;
 }
 

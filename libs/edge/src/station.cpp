@@ -8,6 +8,7 @@
 
 #include "batch_writer.hpp"
 #include "live_keys.hpp"
+#include "memory_plan.hpp"
 #include "outbox.hpp"
 #include "outlet.hpp"
 #include "run_mark.hpp"
@@ -251,6 +252,8 @@ Result<void> Station::begin() {
     piping.workers = static_cast<std::size_t>(settings.integer("workers"));
     piping.drops_when_full = true;
     piping.worker = worker_settings(settings, profile);
+    const MemoryPlan memory = TRY(plan_memory(settings, *lists));
+    piping.worker.rows_memory_max = memory.rows_of_worker();
     const UtcTime now = ports.clock.now();
     counting->pipeline = std::make_unique<Pipeline>(piping, lists, std::move(keys),
                                                     DataClock::live(now), *counting->collector);

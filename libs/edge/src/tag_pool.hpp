@@ -25,6 +25,14 @@ public:
     std::uint64_t* take(std::size_t size_class);
     void give_back(std::uint64_t* block, std::size_t size_class);
     void clear();
+    // Octets in use, blocks that were given back included.
+    std::size_t memory() const {
+        return (chunks_used_ * chunk_words - (chunk_words - words_used_)) * sizeof(std::uint64_t);
+    }
+    // How many more it would be with one more block.
+    std::size_t memory_for(std::size_t size_class) const {
+        return free_.at(size_class) != nullptr ? 0 : words.at(size_class) * sizeof(std::uint64_t);
+    }
 
 private:
     static constexpr std::size_t chunk_words = LargePage::size / sizeof(std::uint64_t);

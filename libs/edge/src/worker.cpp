@@ -8,6 +8,9 @@
 namespace tapir::edge {
 namespace {
 
+constexpr std::size_t items_ahead = 4;  // whose DNS messages are asked for
+constexpr std::size_t cache_line = 64;
+
 Fate fate_of(dnstap::MessageError error) {
     switch (error) {
         case dnstap::MessageError::undecodable:
@@ -48,6 +51,7 @@ std::size_t type_slot(dnstap::MessageType type) {
 Worker::Worker(const WorkerSettings& settings, std::shared_ptr<const Lists> lists)
     : settings_(settings),
       lists_(std::move(lists)),
+      rows_(std::make_shared<RowPool>(settings.rows_memory_max)),
       slots_(slots_max),
       matches_(slots_max),
       requests_(slots_max),
@@ -73,7 +77,13 @@ void Worker::count_some(std::span<const FrameItem> items, const std::shared_ptr<
                         BatchResult& result) {
     slots_used_ = 0;
     reached(WorkerStage::start);
-    for (const FrameItem& item : items) {
+    for (std::size_t i = 0; i < items.size(); ++i) {
+        const FrameItem& item = items[i];
+        if (i + items_ahead < items.size()) {
+            const std::byte* response = items[i + items_ahead].response.data();
+            __builtin_prefetch(response);
+            __builtin_prefetch(response + cache_line);
+        }
         if (const auto fate = decode(item, slots_[slots_used_], result)) {
             result.fates.add(*fate);
         } else {
@@ -253,12 +263,12 @@ void Worker::find_rows(const Day& day) {
     for (std::size_t i = 0; i < slots_used_; ++i) {
         Slot& slot = slots_[i];
         if (slot.match && slot.table != nullptr) {
-            slot.row = &slot.table->row(static_cast<std::uint32_t>(slot.match->id));
+            slot.row = slot.table->row_within_limit(static_cast<std::uint32_t>(slot.match->id));
         }
     }
     for (std::size_t i = 0; i < slots_used_; ++i) {
         Slot& slot = slots_[i];
-        if (slot.table != nullptr) {
+        if (slot.table != nullptr && slot.row != nullptr) {
             slot.family = slot.tags.family == client::Family::ipv4 ? &slot.row->v4 : &slot.row->v6;
             slot.table->prefetch_clients(*slot.family,
                                          static_cast<std::uint64_t>(slot.tags.client));
@@ -270,10 +280,12 @@ Fate Worker::count_row(const Slot& slot) {
     if (slot.table == nullptr) {
         return Fate::client_outside;
     }
-    Row& row = *slot.row;
-    row.count(static_cast<unsigned>(slot.dns.rcode),
-              static_cast<unsigned>(slot.dns.question.qclass),
-              static_cast<unsigned>(slot.dns.question.qtype));
+    if (slot.row == nullptr) {
+        return Fate::dropped_row;
+    }
+    slot.row->count(static_cast<unsigned>(slot.dns.rcode),
+                    static_cast<unsigned>(slot.dns.question.qclass),
+                    static_cast<unsigned>(slot.dns.question.qtype));
     if (slot.tags.fate == client::TagFate::counted) {
         slot.table->add(*slot.family, static_cast<std::uint64_t>(slot.tags.client),
                         static_cast<std::uint64_t>(slot.tags.network));

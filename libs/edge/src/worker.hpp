@@ -8,6 +8,7 @@
 #pragma once
 
 #include <array>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -48,6 +49,7 @@ struct WorkerSettings {
     privacy::Profile profile = privacy::Profile::standard;
     sketch::HllSettings hll;
     StageWatch* watch = nullptr;
+    std::size_t rows_memory_max = std::numeric_limits<std::size_t>::max();  // octets, each worker's
 
     bool is_compatible() const { return profile == privacy::Profile::compatible; }
 };
@@ -141,7 +143,7 @@ private:
 
     WorkerSettings settings_;
     std::shared_ptr<const Lists> lists_;
-    std::shared_ptr<RowPool> rows_ = std::make_shared<RowPool>();
+    std::shared_ptr<RowPool> rows_;
     std::map<Minute, MinuteTable> tables_;
     MinuteTable* table_ = nullptr;    // of tables_, the one used last
     std::shared_ptr<const Day> day_;  // whose Tagger it is
