@@ -23,11 +23,13 @@ void CountingConsumer::on_batch(BatchResult&& result) {
 
 void CountingConsumer::on_minute_begin(Minute minute, const std::shared_ptr<const Day>& day) {
     const StageTimes::Span span(times_, Stage::events);
+    const MinuteWork work(minutes_cpu_s_);
     next_.on_minute_begin(minute, day);
 }
 
 void CountingConsumer::on_minute_end(Minute minute, std::optional<MinuteTable>&& table) {
     const StageTimes::Span span(times_, Stage::rows);
+    const MinuteWork work(minutes_cpu_s_);
     next_.on_minute_end(minute, std::move(table));
 }
 
@@ -37,6 +39,7 @@ void CountingConsumer::on_lists(const std::shared_ptr<const Lists>& lists) {
 
 void CountingConsumer::on_cut(UtcTime time) {
     const StageTimes::Span span(times_, Stage::events);
+    const MinuteWork work(minutes_cpu_s_);
     next_.on_cut(time);
 }
 
@@ -98,7 +101,9 @@ void EdgeRig::finish() {
     pipeline_->finish();
     {
         const StageTimes::Span span(times_, Stage::events);
+        const double start = thread_cpu_s();
         collector_->finish(pipeline_->bounds(), UtcTime());
+        finish_cpu_s_ = thread_cpu_s() - start;
     }
     fates_ = collector_->fates();
     fates_.add(pipeline_->take_dispatcher_fates());

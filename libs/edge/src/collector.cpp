@@ -69,12 +69,12 @@ privacy::RowCandidate candidate_of(const names::NameIndex& index, const RowTable
     out.other_rcode_count = counter(RowCounter::other_rcode);
     out.edm_status_bits = entry.kind == names::EntryKind::suffix ? products::edm_status::suffix
                                                                  : products::edm_status::exact;
-    out.v4client_count = table.estimate(row.v4.clients);
-    out.v6client_count = table.estimate(row.v6.clients);
-    out.v4client_count_hll = table.sketch(row.v4.clients);
-    out.v6client_count_hll = table.sketch(row.v6.clients);
-    candidate.v4_networks = row.v4.networks.count();
-    candidate.v6_networks = row.v6.networks.count();
+    out.v4client_count = table.estimate(row.v4);
+    out.v6client_count = table.estimate(row.v6);
+    out.v4client_count_hll = table.sketch(row.v4);
+    out.v6client_count_hll = table.sketch(row.v6);
+    candidate.v4_networks = table.network_count(row.v4);
+    candidate.v6_networks = table.network_count(row.v6);
     return candidate;
 }
 
@@ -207,6 +207,7 @@ void Collector::on_minute_end(Minute minute, std::optional<MinuteTable>&& table)
     }
     const std::shared_ptr<const Lists> lists = table->lists ? table->lists : lists_;
     note(*lists);
+    metrics_.clients_left_out(table->rows.clients_left_out());
     if (wide_lists_ && wide_lists_ != lists) {
         close_wide();  // their rows are numbered as the list before has it
     }
@@ -245,8 +246,7 @@ void Collector::gate_rows(WideRows::Over&& over, std::size_t width, const Lists&
     std::vector<privacy::RowCandidate> candidates;
     for (std::uint32_t i = 0; i < over.rows.size(); ++i) {
         const Row& row = over.rows[i];
-        if (over.rows.estimate(row.v4.clients) < clients_min &&
-            over.rows.estimate(row.v6.clients) < clients_min) {
+        if (over.rows.estimate(row.v4) < clients_min && over.rows.estimate(row.v6) < clients_min) {
             few_clients.push_back(i);
         } else {
             candidates.push_back(candidate_of(lists.well_known, over.rows, i));

@@ -29,6 +29,7 @@ struct Verdict {
 
 constexpr std::array<Verdict, fate_count> verdicts{{
     {"dropped", "-", "the workers were behind"},
+    {"dropped", "-", "there was no room for another row"},
     {"dropped", "-", "the frame is larger than a frame may be"},
     {"dropped", "-", "the capture ends inside the frame"},
     {"dropped", "-", "no dnstap"},

@@ -2,7 +2,7 @@
 //
 //     FrameBatch batch = pool.take(frame.size());
 //     if (batch.has_room_for(frame.size())) { const ByteView copy = batch.add(frame); ... }
-//     batch.add(FrameItem{...});                       // whose views are into `copy`
+//     batch.add_item() = {...};                        // whose views are into `copy`
 //     pool.give_back(std::move(batch));                // its memory is used again
 //
 // A FrameBatch belongs to one thread at a time; a BatchPool may be shared.
@@ -64,7 +64,8 @@ public:
         size_ += frame.size();
         return {to, frame.size()};
     }
-    void add(const FrameItem& item) { items_.push_back(item); }
+    // For the frame that was copied in last.
+    FrameItem& add_item() { return items_.emplace_back(); }
     // Also remembers where the frame of the item lies that is added next: the last `size` octets.
     void keep_frame(std::size_t size) { frames_.emplace_back(octets_.get() + size_ - size, size); }
 

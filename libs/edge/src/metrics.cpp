@@ -80,6 +80,9 @@ EdgeMetrics::EdgeMetrics(Counters& counters)
       rows_evicted_(counters.counter("tapir_edge_rows_withheld_total",
                                      "Histogram rows that were not released, by reason.",
                                      {{"reason", "evicted"}})),
+      clients_left_out_(counters.counter(
+          "tapir_edge_row_clients_left_out_total",
+          "Clients that were not counted in a row, because the memory for rows was used up.")),
       cells_evicted_(counters.counter("tapir_edge_pending_evicted_total",
                                       "Pending names that fell out of a full table, by stage.",
                                       {{"stage", "one"}})),

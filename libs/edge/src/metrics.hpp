@@ -45,6 +45,8 @@ public:
     void lost(privacy::Product product);
     void rows_withheld(std::uint64_t few_clients, std::uint64_t few_networks,
                        std::uint64_t evicted);
+    // Of rows for which there was memory, but not for all their clients.
+    void clients_left_out(std::uint64_t n) { clients_left_out_.add(n); }
     // How full the tables are.
     void pending_fill(const privacy::Pending& pending, const privacy::Children& children);
     // Names that were released and wait for their batch.
@@ -64,6 +66,7 @@ private:
     Counter& rows_few_clients_;
     Counter& rows_few_networks_;
     Counter& rows_evicted_;
+    Counter& clients_left_out_;
     Counter& cells_evicted_;
     Counter& names_evicted_;
     Counter& parents_evicted_;

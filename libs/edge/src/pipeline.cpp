@@ -103,25 +103,24 @@ void Pipeline::add_locked(ByteView frame) {
     if (open_minutes_.empty() || *open_minutes_.rbegin() != placed.minute) {
         open_minutes_.insert(placed.minute);
     }
-    FrameItem item;
-    item.minute = placed.minute;
-    if (!message) {
-        item.error = message.error();
-    } else {
-        item.type = message->type;
-        item.response_minute = time ? time->minute() : UtcTime();
-        item.client = message->query_address;
-        item.transport = listeners_.transport_of(*message);
-        item.has_response = message->response_message.has_value();
-        item.response = message->response_message.value_or(ByteView());
-    }
     if (delay_ != nullptr && open_batch_.is_empty()) {
         open_batch_.arrived = clock_of_delay_->monotonic();
     }
     if (keeps_frames_) {
         open_batch_.keep_frame(frame.size());
     }
-    open_batch_.add(item);
+    FrameItem& item = open_batch_.add_item();
+    item.minute = placed.minute;
+    if (!message) {
+        item.error = message.error();
+        return;
+    }
+    item.type = message->type;
+    item.response_minute = time ? time->minute() : UtcTime();
+    item.client = message->query_address;
+    item.transport = listeners_.transport_of(*message);
+    item.has_response = message->response_message.has_value();
+    item.response = message->response_message.value_or(ByteView());
 }
 
 void Pipeline::add_unread(Fate fate, std::uint64_t count) {

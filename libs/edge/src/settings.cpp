@@ -1,6 +1,7 @@
 #include "tapir/edge/settings.hpp"
 
 #include "input_settings.hpp"
+#include "memory_plan.hpp"
 #include "outlet.hpp"
 #include "seen.hpp"
 #include "sessions.hpp"
@@ -76,6 +77,8 @@ text::SettingTable settings_table() {
     table.insert(table.end(), seen.begin(), seen.end());
     const text::SettingTable status = status_settings_table();
     table.insert(table.end(), status.begin(), status.end());
+    const text::SettingTable memory = memory_settings_table();
+    table.insert(table.end(), memory.begin(), memory.end());
     return table;
 }
 

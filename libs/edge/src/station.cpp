@@ -9,6 +9,7 @@
 #include "batch_writer.hpp"
 #include "gauges.hpp"
 #include "live_keys.hpp"
+#include "memory_plan.hpp"
 #include "outbox.hpp"
 #include "outlet.hpp"
 #include "reload.hpp"
@@ -321,6 +322,8 @@ Result<void> Station::begin() {
     piping.worker = worker_settings(settings, profile);
     piping.clock = &ports.clock;
     piping.delay = &self.gauges.delay();
+    const MemoryPlan memory = TRY(plan_memory(settings, *lists));
+    piping.worker.rows_memory_max = memory.rows_of_worker();
     const UtcTime now = ports.clock.now();
     Consumer& consumer = self.sessions->begin(*counting->collector, *self.outbox,
                                               leaf_context(settings, profile, self.version), *lists,

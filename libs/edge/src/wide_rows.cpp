@@ -22,7 +22,7 @@ void keep_most_asked(std::vector<std::uint32_t>& numbers, const RowTable& rows, 
     ranks.reserve(numbers.size());
     for (const std::uint32_t number : numbers) {
         const Row& row = rows[number];
-        ranks.push_back({.clients = rows.estimate(row.v4.clients) + rows.estimate(row.v6.clients),
+        ranks.push_back({.clients = rows.estimate(row.v4) + rows.estimate(row.v6),
                          .index = row.index,
                          .number = number});
     }

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <array>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -50,6 +51,7 @@ struct WorkerSettings {
     sketch::HllSettings hll;
     StageWatch* watch = nullptr;
     std::shared_ptr<const SessionSource> sessions = nullptr;  // null: none are recorded
+    std::size_t rows_memory_max = std::numeric_limits<std::size_t>::max();  // octets, each worker's
 
     bool is_compatible() const { return profile == privacy::Profile::compatible; }
 };
@@ -112,8 +114,9 @@ private:
         std::optional<names::Match> match;
         RowTable* table = nullptr;  // where it counts, if it is listed and counts
         Row* row = nullptr;
-        std::optional<Fate> withheld;  // a name that may not be released
-        std::uint32_t text_start = 0;  // of one that may, in the result
+        FamilyCount* family = nullptr;  // of the row
+        std::optional<Fate> withheld;   // a name that may not be released
+        std::uint32_t text_start = 0;   // of one that may, in the result
         std::uint16_t text_size = 0;
         std::uint16_t domain_start = 0;
         privacy::Fingerprint domain_fingerprint{};
@@ -141,8 +144,9 @@ private:
     }
     void look_up_slots();
     void tag_slots(client::Tagger& tagger, const privacy::GateKey& gate, BatchResult& result);
+    void hash_slots();
     void find_rows(const Day& day);
-    Fate count_row(const Slot& slot) const;
+    static Fate count_row(const Slot& slot);
     std::optional<Fate> find_name(Slot& slot, BatchResult& result) const;
     static void write_text(Slot& slot, const dns::NameText& text, BatchResult& result);
     MinuteTable& table_of(Minute minute, const Day& day);
@@ -154,7 +158,7 @@ private:
     std::shared_ptr<const Lists> lists_;
     std::shared_ptr<const Lists> former_;  // of the minute before since_, while it is open
     Minute since_ = 0;
-    std::shared_ptr<RowPool> rows_ = std::make_shared<RowPool>();
+    std::shared_ptr<RowPool> rows_;
     std::map<Minute, MinuteTable> tables_;
     MinuteTable* table_ = nullptr;    // of tables_, the one used last
     std::shared_ptr<const Day> day_;  // whose Tagger it is

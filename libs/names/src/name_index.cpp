@@ -285,9 +285,6 @@ NameIndex::Candidate NameIndex::candidate_of(const dns::FoldedName& name) const 
 void NameIndex::find_some(std::span<const dns::FoldedName* const> names,
                           std::span<std::optional<Match>> matches) const {
     std::array<Candidate, names_abreast> candidates;
-    for (const dns::FoldedName* name : names) {
-        prefetch(*name);
-    }
     for (std::size_t i = 0; i < names.size(); ++i) {
         candidates[i] = candidate_of(*names[i]);
         if (candidates[i].is_some) {
