@@ -1,4 +1,3 @@
-#include <cstdlib>
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -7,6 +6,7 @@
 #include "tapir/text/json.hpp"
 #include "tapir/world/chance.hpp"
 #include "tapir/world/clock.hpp"
+#include "tapir/world/host.hpp"
 #include "tapir/world/process.hpp"
 
 namespace tapir::cli {
@@ -16,9 +16,9 @@ constexpr std::size_t answer_size_max = 65'536;
 
 // Who asks, for the ledger: not a proof, a note.
 std::string who() {
-    for (const char* variable : {"SUDO_USER", "LOGNAME", "USER"}) {
-        if (const char* name = std::getenv(variable); name != nullptr && *name != '\0') {
-            return name;
+    for (const auto& [name, value] : world::environment("")) {
+        if (name == "SUDO_USER" || name == "LOGNAME") {
+            return value;
         }
     }
     return fmt::format("uid {}", ::getuid());
@@ -38,7 +38,7 @@ Result<std::string> release(const std::string& name, const ReleaseOptions& optio
     const auto request = text::Json::object({{"by", who()}, {"name", name}, {"why", options.why}});
     TRY(files.write_atomically(fmt::format("{}/{}.json", folder, id),
                                as_bytes(request.to_pretty() + "\n"), world::mode_private));
-    world::SystemClock clock;
+    const world::SystemClock clock;
     const auto stop = TRY(world::Stop::on_signals());
     const Duration until = clock.monotonic() + std::chrono::seconds(options.wait_s);
     do {
