@@ -1,4 +1,3 @@
-#include <cstdlib>
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -16,11 +15,6 @@ constexpr std::size_t answer_size_max = 65'536;
 
 // Who asks, for the ledger: not a proof, a note.
 std::string who() {
-    for (const char* variable : {"SUDO_USER", "LOGNAME", "USER"}) {
-        if (const char* name = std::getenv(variable); name != nullptr && *name != '\0') {
-            return name;
-        }
-    }
     return fmt::format("uid {}", ::getuid());
 }
 
@@ -38,7 +32,7 @@ Result<std::string> release(const std::string& name, const ReleaseOptions& optio
     const auto request = text::Json::object({{"by", who()}, {"name", name}, {"why", options.why}});
     TRY(files.write_atomically(fmt::format("{}/{}.json", folder, id),
                                as_bytes(request.to_pretty() + "\n"), world::mode_private));
-    world::SystemClock clock;
+    const world::SystemClock clock;
     const auto stop = TRY(world::Stop::on_signals());
     const Duration until = clock.monotonic() + std::chrono::seconds(options.wait_s);
     do {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <map>
 #include <utility>
 
 #include <fmt/format.h>
@@ -165,6 +164,8 @@ private:
 
 // The twin with a listener, a message at a time.
 class Explainer {
+    struct Private {};
+
 public:
     static Result<std::unique_ptr<Explainer>> open(const ExplainOptions& options,
                                                    const text::Settings& settings,
@@ -174,9 +175,10 @@ public:
     Result<void> capture(const std::string& path, world::Files& files);
     void finish();
 
-private:
-    Explainer(const ExplainOptions& options, std::shared_ptr<const Lists> lists, TwinKeys&& keys,
-              privacy::Profile profile, const Log& log, const ExplainPrint& print)
+    // For open().
+    Explainer(Private /*only_open*/, const ExplainOptions& options,
+              std::shared_ptr<const Lists> lists, TwinKeys&& keys, privacy::Profile profile,
+              const Log& log, const ExplainPrint& print)
         : options_(options),
           lists_(std::move(lists)),
           keys_(std::move(keys)),
@@ -189,6 +191,7 @@ private:
           wildcards_(*store_, twin_wildcard_key(keys_.day), log, counters_),
           sink_(print, options.octets, seen_, keys_.signing) {}
 
+private:
     void message(ByteView frame);
     void say(std::uint64_t number, ByteView frame, Fate fate);
     std::string entry_of(const dns::FoldedName& name) const;
@@ -218,8 +221,8 @@ Result<std::unique_ptr<Explainer>> Explainer::open(const ExplainOptions& options
     const privacy::Profile profile = profile_of(settings);
     auto lists = TRY(load_lists(files, settings, profile));
     auto keys = TRY(twin_keys(files, settings, log));
-    std::unique_ptr<Explainer> out(
-        new Explainer(options, lists, std::move(keys), profile, log, print));
+    auto out = std::make_unique<Explainer>(Private(), options, lists, std::move(keys), profile, log,
+                                           print);
     CollectorSettings collecting;
     collecting.gate = gate_settings(settings, profile);
     collecting.gate.watch = &out->listener_;
@@ -312,7 +315,6 @@ void Explainer::say(std::uint64_t number, ByteView frame, Fate fate) {
 void Explainer::finish() {
     pipeline_->finish();
     collector_->finish(pipeline_->bounds(), UtcTime());
-    std::map<std::string_view, std::uint64_t> words;
     print_(fmt::format("\n{} messages under {}{}\n", count_, privacy::to_string(profile_),
                        keys_.is_test_day ? ", thresholds as a fixed public key draws them" : ""));
     for (std::size_t i = 0; i < fate_count; ++i) {

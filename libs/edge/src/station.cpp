@@ -58,8 +58,8 @@ struct Counting {
     LiveProfile profile;
     std::int64_t interval_s = usual_batch_s;
     std::unique_ptr<Seen> seen;
-    std::optional<Wildcards> wildcards;
-    std::optional<PersonReleases> requests;
+    std::unique_ptr<Wildcards> wildcards;
+    std::unique_ptr<PersonReleases> requests;
     std::shared_ptr<const Lists> lists;
     std::unique_ptr<BatchWriter> writer;
     std::unique_ptr<BatchQueue> queue;  // where a thread writes
@@ -245,10 +245,11 @@ Result<void> Station::begin() {
         return ports.chance.bytes<ledger::salt_size>();
     };
     counting->seen = std::make_unique<Seen>(ports.store, ports.log, ports.counters);
-    counting->wildcards =
-        TRY(Wildcards::open(ports.store, ports.chance, ports.log, ports.counters));
-    counting->requests.emplace(ports.files, settings.string("state.dir") + "/requests",
-                               *counting->seen, ports.log, ports.counters);
+    auto wildcards = TRY(Wildcards::open(ports.store, ports.chance, ports.log, ports.counters));
+    counting->wildcards = std::make_unique<Wildcards>(std::move(wildcards));
+    counting->requests =
+        std::make_unique<PersonReleases>(ports.files, settings.string("state.dir") + "/requests",
+                                         *counting->seen, ports.log, ports.counters);
     counting->lists = lists;
     counting->writer = std::make_unique<BatchWriter>(
         *self.outbox, *counting->seen, leaf_context(settings, profile, *lists, self.version), salts,

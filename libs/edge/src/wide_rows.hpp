@@ -1,7 +1,7 @@
 // Rows of which too few clients are known in one interval, on their way into a wider one (R5).
 //
 //     WideRows ten(10, 1, row_count_max, hll);
-//     if (auto over = ten.begin(minute, gate)) { ... }    // a minute has ended; so has what was open
+//     if (auto over = ten.begin(minute, gate)) { ... }    // a minute ended; what was open may have
 //     ten.add(minute_rows, numbers_of_those_short);       // whole: counters, clients, networks
 //     if (auto over = ten.end(minute)) { ... }            // with the last minute of an interval
 //     if (auto over = ten.close()) { ... }                // early: its true length

@@ -1,9 +1,9 @@
-// Whether a registered domain is new here, or old and rare (R3): asked for before today, by too few.
+// Whether a registered domain is new here, or old and rare (R3): asked for by too few until today.
 //
 //     Rarity rarity(bit_count);
 //     rarity.start_day(day, key);                  // UTC days since 1970
 //     rarity.saw("example.com.");                  // when somebody asks for it first, today
-//     if (rarity.is_old("example.com.")) { ... }   // asked for on a day before, 30 days ago at most
+//     if (rarity.is_old("example.com.")) { ... }   // asked for on one of the 30 days before
 //
 // Bloom filters: no name, and whoever is told no is told the truth; a domain may be called old that
 // is new (one in forty at 900 000 domains, with the usual size). They lie in memory alone, under
