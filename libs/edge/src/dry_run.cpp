@@ -53,7 +53,7 @@ public:
         if (const text::Json* groups = leaf.members.find("counts")) {
             for (const auto& [group, reasons] : *groups->if_object()) {
                 for (const auto& [reason, n] : *reasons.if_object()) {
-                    day.counts[group + " " + reason] +=
+                    day.counts[fmt::format("{} {}", group, reason)] +=
                         static_cast<std::uint64_t>(n.if_integer().value_or(0));
                 }
             }
@@ -141,7 +141,7 @@ Result<std::string> dry_run_report(world::Files& files, const text::Settings& se
     const jose::PrivateJwk key = TRY(signing_key(files, settings, KeyFiles::guarded));
     const std::string& state = settings.string("state.dir");
     const auto ledger = TRY(EdgeLedger::open(files, state + "/ledger", key));
-    const jose::Jwk verifier = key.public_jwk();
+    const jose::Jwk& verifier = key.public_jwk();
     Report report(files, state, verifier);
     for (std::uint64_t i = 0; i < ledger->size(); ++i) {
         TRY(report.add(TRY(ledger->leaf(i))));

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <map>
 #include <utility>
 
 #include <fmt/format.h>
@@ -319,7 +318,6 @@ void Explainer::say(std::uint64_t number, ByteView frame, Fate fate) {
 void Explainer::finish() {
     pipeline_->finish();
     collector_->finish(pipeline_->bounds(), UtcTime());
-    std::map<std::string_view, std::uint64_t> words;
     print_(fmt::format("\n{} messages under {}{}\n", count_, privacy::to_string(profile_),
                        keys_.is_test_day ? ", thresholds as a fixed public key draws them" : ""));
     for (std::size_t i = 0; i < fate_count; ++i) {

@@ -64,8 +64,8 @@ struct Counting {
     LiveProfile profile;
     std::int64_t interval_s = usual_batch_s;
     std::unique_ptr<Seen> seen;
-    std::optional<Wildcards> wildcards;
-    std::optional<PersonReleases> requests;
+    std::unique_ptr<Wildcards> wildcards;
+    std::unique_ptr<PersonReleases> requests;
     std::shared_ptr<const Lists> lists;
     std::unique_ptr<SeenFolder> known;  // lists of what counts as seen
     std::unique_ptr<BatchWriter> writer;
@@ -285,10 +285,11 @@ Result<void> Station::begin() {
     };
     counting->seen =
         std::make_unique<Seen>(ports.store, seen_settings(settings), ports.log, ports.counters);
-    counting->wildcards =
-        TRY(Wildcards::open(ports.store, ports.chance, ports.log, ports.counters));
-    counting->requests.emplace(ports.files, settings.string("state.dir") + "/requests",
-                               *counting->seen, ports.log, ports.counters);
+    auto wildcards = TRY(Wildcards::open(ports.store, ports.chance, ports.log, ports.counters));
+    counting->wildcards = std::make_unique<Wildcards>(std::move(wildcards));
+    counting->requests =
+        std::make_unique<PersonReleases>(ports.files, settings.string("state.dir") + "/requests",
+                                         *counting->seen, ports.log, ports.counters);
     counting->lists = lists;
     counting->known = std::make_unique<SeenFolder>(
         ports.files, settings.string("state.dir") + "/import",

@@ -1,5 +1,6 @@
 #include "wildcards.hpp"
 
+#include <optional>
 #include <utility>
 
 #include "tapir/crypto/digest.hpp"
@@ -73,10 +74,11 @@ bool Wildcards::was_wildcard(std::string_view name) {
         failed(stored.error());
         return false;
     }
-    if (!*stored) {
+    const std::optional<Bytes>& value = *stored;
+    if (!value) {
         return false;
     }
-    const auto since = store::parse_number(**stored);
+    const auto since = store::parse_number(*value);
     return since && *since <= day_ && day_ - *since < wildcard_days;
 }
 

@@ -25,7 +25,7 @@ TEST_F(WildcardsOverAStore, AreRememberedForThirtyDaysOverRestarts) {
     first.start_day(100);
     EXPECT_FALSE(first.was_wildcard("cdn.example.se."));
     first.became_wildcard("cdn.example.se.");
-    for (const std::uint64_t day : {100, 101, 129}) {
+    for (const std::uint64_t day : {100U, 101U, 129U}) {
         auto again = open();
         again.start_day(day);
         EXPECT_TRUE(again.was_wildcard("cdn.example.se.")) << day;
