@@ -1,5 +1,6 @@
 #include "wildcards.hpp"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -98,8 +99,9 @@ void Wildcards::became_wildcard(std::string_view name) {
 
 Bytes Wildcards::key_of(std::string_view name) const {
     const auto digest = crypto::hmac_sha256(key_.bytes(), as_bytes(name));
-    Bytes out(1, entry_start);
-    append(out, ByteView(digest).first(fingerprint_size));
+    Bytes out(1 + fingerprint_size);
+    out.front() = entry_start;
+    std::copy_n(digest.begin(), fingerprint_size, out.begin() + 1);
     return out;
 }
 
