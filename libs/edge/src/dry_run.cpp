@@ -1,5 +1,6 @@
 #include "tapir/edge/dry_run.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <vector>
@@ -76,7 +77,9 @@ public:
         }
         out += fmt::format("\nnames that would have been told of: {}\n",
                            names_.size() + names_left_out_);
-        for (const std::string& name : names_) {
+        std::vector<std::string> sorted = names_;
+        std::ranges::sort(sorted);
+        for (const std::string& name : sorted) {
             out += "  " + name + "\n";
         }
         if (names_left_out_ != 0) {
