@@ -34,7 +34,7 @@ class Outages(unittest.TestCase):
         """By enough clients, in three networks, for the name to leave."""
         released = self.lab.edge_released()
         for index in range(CLIENTS):
-            ask(self.lab.resolver, f"www.{name}", source=f"127.1.{1 + index % 3}.{1 + index // 3}")
+            ask(self.lab.resolver, name, source=f"127.1.{1 + index % 3}.{1 + index // 3}")
         self.lab.fill_up()
         self.until(f"the edge releases {name}", lambda: self.lab.edge_released() > released)
 

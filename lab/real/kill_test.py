@@ -242,7 +242,7 @@ def compare(lab, run, watch):
 
     # Two histograms of one minute, before and after a restart, may be the same octets: then they are one at the core.
     sealed = journal.aggregates()
-    digests = [one["content_sha256"] for one in sealed]
+    digests = [f"{one['aggregate_interval_start']}/{one['aggregate_interval_duration']} {one['content_sha256']}" for one in sealed]
     bad.expect(set(outbox.histograms) <= set(digests) <= set(outbox.histograms + outbox.last) and not more_than_once(digests),
                f"histograms: in the outbox {sorted(outbox.histograms)}, at the core {sorted(digests)}")
     bad.expect(len(digests) > 0, "no histogram left the edge: the run shows nothing")

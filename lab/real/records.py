@@ -5,6 +5,7 @@ The edge's outbox is files; the core's journal is RocksDB, read by its own tool 
 
 import base64
 import collections
+import datetime
 import hashlib
 import json
 import re
@@ -18,8 +19,16 @@ def _payload(message):
     return json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
 
 
+def _histogram(path):
+    """Interval and digest: what a core tells histograms apart by. Two without rows have the same octets."""
+    start, stop = (datetime.datetime.strptime(text, "%Y-%m-%dT%H-%M-%SZ") for text in
+                   path.stem.removeprefix("dns_histogram-").split("_"))
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return f"{start:%Y-%m-%dT%H:%M:%S}Z/{int((stop - start).total_seconds())} {digest}"
+
+
 class Outbox:
-    """The batches that an edge keeps: ids and names of events, digests of histograms, and how each batch ended.
+    """The batches that an edge keeps: ids and names of events, histograms by interval and digest, and how each batch ended.
 
     An edge that nobody asks anything says so, batch by batch; the last of these may wait when it is stopped. What such
     a batch holds (no event, a histogram without rows) is in `last`.
@@ -30,7 +39,7 @@ class Outbox:
         for folder in sorted((state / "batches").iterdir()):
             names = {path.name for path in folder.iterdir()}
             events = json.loads((folder / "new_qname.json").read_text()) if "new_qname.json" in names else []
-            histograms = [hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.glob("*.parquet"))]
+            histograms = [_histogram(path) for path in sorted(folder.glob("*.parquet"))]
             end = "sent" if "sent" in names else "refused" if "refused" in names else "waiting"
             self.ends[end if events or end != "waiting" else "waiting, empty"] += 1
             self.events += [_payload(message) for message in events]
