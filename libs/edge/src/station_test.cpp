@@ -1,10 +1,12 @@
 // The live edge as steps, on ports in memory.
+#include <memory>
 #include <string>
 #include <vector>
 
 #include <gtest/gtest.h>
 
 #include "live_keys.hpp"
+#include "tapir/net/http_client.hpp"
 #include "testing_station.hpp"
 
 namespace tapir::edge {
@@ -26,10 +28,12 @@ protected:
                            return net::HttpResponse::text(202, "{}");
                        },
                    .subscribe = {}});
-        client = net::open_memory_http_client(core_, "edge");
+        to_core_ = net::open_memory_http_client(core_, "edge");
+        client = to_core_.get();
     }
 
     net::HttpRoutes core_;
+    std::unique_ptr<net::HttpClient> to_core_;
     std::vector<UtcTime> taken_;  // when the core took a batch
 };
 

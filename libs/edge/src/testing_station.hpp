@@ -14,7 +14,6 @@
 #include "setup.hpp"
 #include "tapir/edge/settings.hpp"
 #include "tapir/edge/station.hpp"
-#include "tapir/net/http_client.hpp"
 #include "tapir/world/chance.hpp"
 #include "tapir/world/clock.hpp"
 
@@ -64,7 +63,7 @@ struct StationRig {
                                       .files = files,
                                       .chance = chance,
                                       .store = *store,
-                                      .http_client = client.get(),
+                                      .http_client = client,
                                       .log = log,
                                       .counters = counters},
                                      {});
@@ -76,7 +75,7 @@ struct StationRig {
     world::ManualClock clock{UtcTime::from_seconds(1'780'056'000)};  // 2026-05-29, noon
     world::SeededChance chance{5};
     std::unique_ptr<store::Store> store = store::open_memory(store_families());
-    std::unique_ptr<net::HttpClient> client;
+    net::HttpClient* client = nullptr;
     std::string lines;
     Log log = Log::to_string(lines);
     Counters counters;
