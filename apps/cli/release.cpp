@@ -13,6 +13,8 @@ namespace tapir::cli {
 namespace {
 
 constexpr std::size_t answer_size_max = 65'536;
+// Whoever asks may be another user than the edge. Their folder lets in nobody else.
+constexpr world::FileMode readable_by_the_edge = 0644;
 
 // Who asks, for the ledger: not a proof, a note.
 std::string who() {
@@ -34,10 +36,13 @@ Result<std::string> release(const std::string& name, const ReleaseOptions& optio
     world::SystemChance chance;
     const std::string folder = options.state + "/requests";
     const std::string id = to_hex(chance.bytes<8>());
-    TRY(files.make_directories(folder));
+    if (!files.exists(folder)) {
+        return fail(Code::not_found,
+                    fmt::format("{}: expected the folder that a running edge makes", folder));
+    }
     const auto request = text::Json::object({{"by", who()}, {"name", name}, {"why", options.why}});
     TRY(files.write_atomically(fmt::format("{}/{}.json", folder, id),
-                               as_bytes(request.to_pretty() + "\n"), world::mode_private));
+                               as_bytes(request.to_pretty() + "\n"), readable_by_the_edge));
     const world::SystemClock clock;
     const auto stop = TRY(world::Stop::on_signals());
     const Duration until = clock.monotonic() + std::chrono::seconds(options.wait_s);

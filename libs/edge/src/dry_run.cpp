@@ -50,9 +50,12 @@ public:
         }
         DayFigures& day = days_[leaf.time.to_string().substr(0, 10)];
         ++day.batches;
-        if (const text::Json* groups = leaf.members.find("counts")) {
-            for (const auto& [group, reasons] : *groups->if_object()) {
-                for (const auto& [reason, n] : *reasons.if_object()) {
+        const text::Json* const counts = leaf.members.find("counts");
+        const auto* const groups = counts != nullptr ? counts->if_object() : nullptr;
+        for (std::size_t i = 0; groups != nullptr && i < groups->size(); ++i) {
+            const auto& [group, reasons] = (*groups)[i];
+            if (const auto* const by_reason = reasons.if_object()) {
+                for (const auto& [reason, n] : *by_reason) {
                     day.counts[fmt::format("{} {}", group, reason)] +=
                         static_cast<std::uint64_t>(n.if_integer().value_or(0));
                 }

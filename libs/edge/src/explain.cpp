@@ -104,9 +104,13 @@ public:
                                : ": short of its threshold"));
     }
 
-    // Since the message before.
-    std::string take_forms() { return std::exchange(forms_, {}); }
-    std::string take_form() { return std::exchange(form_, {}); }
+    // Of the message that went through last.
+    const std::string& forms() const { return forms_; }
+    const std::string& form() const { return form_; }
+    void forget() {
+        forms_.clear();
+        form_.clear();
+    }
 
 private:
     const ExplainPrint& print_;
@@ -272,6 +276,7 @@ void Explainer::message(ByteView frame) {
     }
     ++count_;
     before_ = now;
+    listener_.forget();
 }
 
 std::string Explainer::entry_of(const dns::FoldedName& name) const {
@@ -299,7 +304,7 @@ void Explainer::say(std::uint64_t number, ByteView frame, Fate fate) {
             if (fate == Fate::well_known) {
                 detail += " " + entry_of(dns::FoldedName(question.name));
             }
-            const std::string form = listener_.take_form();
+            const std::string& form = listener_.form();
             const std::string asked = dns::to_text(question.name, dns::Case::lower);
             // A wildcard and a class stand for what was left out.
             if (!form.empty() && !asked.ends_with(form)) {
@@ -308,7 +313,7 @@ void Explainer::say(std::uint64_t number, ByteView frame, Fate fate) {
             }
         }
     }
-    if (const std::string forms = listener_.take_forms(); !forms.empty()) {
+    if (const std::string& forms = listener_.forms(); !forms.empty()) {
         detail += ": " + forms;
     }
     print_(fmt::format("#{:<5}{:<9} {:<3} {}  {}: {}\n", number, verdict.word, verdict.rule, time,

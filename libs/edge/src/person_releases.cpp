@@ -8,6 +8,7 @@ namespace tapir::edge {
 namespace {
 
 constexpr std::string_view suffix = ".json";
+constexpr world::FileMode folder_mode = 0700;
 
 }  // namespace
 
@@ -22,7 +23,11 @@ PersonReleases::PersonReleases(world::Files& files, std::string folder, Seen& se
                              {{"outcome", "done"}})),
       refused_(counters.counter("tapir_edge_person_releases_total",
                                 "Names that a person asked to release, by outcome.",
-                                {{"outcome", "refused"}})) {}
+                                {{"outcome", "refused"}})) {
+    // Its own, so that it may put aside what somebody else has written there. Where it cannot be
+    // made, nobody can ask.
+    static_cast<void>(files_.make_directories(folder_, folder_mode));
+}
 
 std::vector<PersonRelease> PersonReleases::poll(const dns::PublicSuffixes& suffixes, UtcTime now) {
     std::vector<PersonRelease> out;
@@ -89,12 +94,15 @@ void PersonReleases::look_at(const std::string& file, const dns::PublicSuffixes&
 void PersonReleases::answer(const Request& request, std::string_view folder,
                             std::string_view outcome, UtcTime now) {
     const bool is_done = folder == "done";
-    (is_done ? done_ : refused_).add();
+    const bool is_first = answered_.insert(request.file).second;
     text::Json content = request.content;
     content.set("outcome", outcome);
     content.set("time", now.second().to_string());
-    log_.info("release", is_done ? "a name was released by a person" : "a request was refused",
-              {{"request", request.file}, {"outcome", outcome}});
+    if (is_first) {
+        (is_done ? done_ : refused_).add();
+        log_.info("release", is_done ? "a name was released by a person" : "a request was refused",
+                  {{"request", request.file}, {"outcome", outcome}});
+    }
     const std::string to = fmt::format("{}/{}", folder_, folder);
     const auto moved = [&]() -> Result<void> {
         TRY(files_.make_directories(to));
@@ -102,7 +110,9 @@ void PersonReleases::answer(const Request& request, std::string_view folder,
                                     as_bytes(content.to_pretty() + "\n"), world::mode_private));
         return files_.remove(fmt::format("{}/{}", folder_, request.file));
     }();
-    if (!moved) {
+    if (moved) {
+        answered_.erase(request.file);
+    } else if (is_first) {
         log_.error("release", "a request cannot be put aside and will be seen again",
                    {{"request", request.file}, {"reason", moved.error().what()}});
     }

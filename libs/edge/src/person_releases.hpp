@@ -3,10 +3,11 @@
 //     PersonReleases requests(files, state + "/requests", seen, log, counters);
 //     for (auto& release : requests.poll(suffixes, now)) { collector.add(std::move(release)); }
 //
-// A request is a file ID.json: {"by":…,"name":…,"why":…}, written by `tapir release`. It stays until
-// the name's batch is on the disk, so a crash forgets none; then it is moved to done/, and one that
-// cannot be met to refused/, each with what became of it. Names go through the gate, which refuses
-// what may leave in no form and what looks like an identifier. Called from one thread.
+// A request is a file ID.json: {"by":…,"name":…,"why":…}, written by `tapir release`; who may write
+// into the folder may ask. It stays until the name's batch is on the disk, so a crash forgets none;
+// then it is moved to done/, and one that cannot be met to refused/, each with what became of it.
+// Names go through the gate, which refuses what may leave in no form and what looks like an
+// identifier. Called from one thread.
 #pragma once
 
 #include <set>
@@ -55,6 +56,7 @@ private:
     Counter& done_;
     Counter& refused_;
     std::set<std::string> under_way_;  // names
+    std::set<std::string> answered_;   // files that could not be put aside
 };
 
 }  // namespace tapir::edge

@@ -1,74 +1,35 @@
 // A name that a person asks to release: leaves once, or is refused, and either is said.
-#include <optional>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include <gtest/gtest.h>
 
-#include "setup.hpp"
-#include "tapir/crypto/base64.hpp"
-#include "tapir/edge/settings.hpp"
-#include "tapir/edge/station.hpp"
+#include "batch_leaf.hpp"
 #include "tapir/jose/jws.hpp"
-#include "tapir/ledger/leaf.hpp"
-#include "tapir/world/chance.hpp"
-#include "tapir/world/clock.hpp"
+#include "testing_station.hpp"
 
 namespace tapir::edge {
 namespace {
 
 using namespace std::chrono_literals;
 
-constexpr const char* settings_text = R"(
-lists.public_suffixes = "/lists/public_suffixes.dat"
-keys.signing = "/keys/edge.jwk"
-state.dir = "/state"
-workers = 0
-)";
-
-class PersonReleasesTest : public ::testing::Test {
+class PersonReleasesTest : public ::testing::Test, protected testing::StationRig {
 protected:
-    PersonReleasesTest() {
-        put("/lists/public_suffixes.dat", "// ===BEGIN ICANN DOMAINS===\nse\n");
-        const crypto::Secret key = public_test_signing_key().to_json();
-        put("/keys/edge.jwk", as_text(key.bytes()));
-        EXPECT_TRUE(files_.make_directories("/state").has_value());
-        settings_ = text::Settings::parse(settings_text, "edge.toml", settings_table(), {}).take();
-        start();
-    }
+    PersonReleasesTest() { start(); }
 
     void start() {
-        station_.reset();
-        auto station = Station::open(*settings_, "test",
-                                     {.clock = clock_,
-                                      .files = files_,
-                                      .chance = chance_,
-                                      .store = *store_,
-                                      .http_client = nullptr,
-                                      .log = log_,
-                                      .counters = counters_},
-                                     {});
-        ASSERT_TRUE(station.has_value()) << station.error().what();
-        station_ = std::move(station).take();
+        station_ = open();
         ASSERT_TRUE(station_->begin().has_value());
     }
 
-    void put(const std::string& path, std::string_view content) {
-        ASSERT_TRUE(files_.make_directories(path.substr(0, path.rfind('/'))).has_value());
-        ASSERT_TRUE(
-            files_.write_atomically(path, as_bytes(content), world::mode_private).has_value());
-    }
     void ask(const std::string& id, const std::string& name) {
         put("/state/requests/" + id + ".json",
             R"({"by":"anna","name":")" + name + R"(","why":"found by hand"})");
     }
-    std::string read(const std::string& path) {
-        const auto octets = files_.read(path, 1U << 20U);
-        return octets ? std::string(as_text(*octets)) : std::string();
-    }
     void pass_a_minute() {
         for (int second = 0; second < 60; ++second) {
-            clock_.advance(1s);
+            clock.advance(1s);
             ASSERT_TRUE(station_->tick());
         }
     }
@@ -91,14 +52,6 @@ protected:
         }
     }
 
-    world::MemoryFiles files_;
-    world::ManualClock clock_{UtcTime::from_seconds(1'780'056'000)};
-    world::SeededChance chance_{5};
-    std::unique_ptr<store::Store> store_ = store::open_memory(store_families());
-    std::string lines_;
-    Log log_ = Log::to_string(lines_);
-    Counters counters_;
-    std::optional<text::Settings> settings_;
     std::unique_ptr<Station> station_;
 };
 
@@ -107,7 +60,7 @@ TEST_F(PersonReleasesTest, LeaveOnceWithTheNextBatchAndTheLedgerHasWhy) {
     pass_a_minute();
     pass_a_minute();
     EXPECT_EQ(left(), std::vector<std::string>{"evil.se."});
-    EXPECT_FALSE(files_.exists("/state/requests/1.json"));
+    EXPECT_FALSE(files.exists("/state/requests/1.json"));
     EXPECT_NE(read("/state/requests/done/1.json").find("it left"), std::string::npos);
 
     const std::string text = read("/state/" + batch_folder(0) + "/leaf.json");
@@ -118,9 +71,10 @@ TEST_F(PersonReleasesTest, LeaveOnceWithTheNextBatchAndTheLedgerHasWhy) {
     const std::string account = R"({"by":"anna","name":"evil.se.","why":"found by hand"})"
                                 "\n";
     bool is_opened = false;
-    std::string lines = read("/state/" + batch_folder(0) + "/openings.jsonl");
-    for (std::size_t at = 0; at < lines.size(); at = lines.find('\n', at) + 1) {
-        const auto opening = ledger::Opening::parse(lines.substr(at, lines.find('\n', at) - at));
+    const std::string openings = read("/state/" + batch_folder(0) + "/openings.jsonl");
+    for (std::size_t at = 0; at < openings.size(); at = openings.find('\n', at) + 1) {
+        const auto opening =
+            ledger::Opening::parse(openings.substr(at, openings.find('\n', at) - at));
         is_opened |=
             opening->name == "by_person" &&
             to_hex(opening->commitment) == *commitments->string("by_person") &&
@@ -139,20 +93,20 @@ TEST_F(PersonReleasesTest, LeaveOnceWithTheNextBatchAndTheLedgerHasWhy) {
 TEST_F(PersonReleasesTest, AreNotForgottenByACrash) {
     ask("1", "evil.se");
     for (int second = 0; second < 5; ++second) {
-        clock_.advance(1s);
+        clock.advance(1s);
         ASSERT_TRUE(station_->tick());
     }
     // Nothing was cut: the request is still there, and a new process finds it.
-    EXPECT_TRUE(files_.exists("/state/requests/1.json"));
+    EXPECT_TRUE(files.exists("/state/requests/1.json"));
     auto station = std::move(station_);
-    files_.fail_changes(Error(Code::exhausted, "killed"));
+    files.fail_changes(Error(Code::exhausted, "killed"));
     station.reset();
-    files_.fail_changes(std::nullopt);
+    files.fail_changes(std::nullopt);
     start();
     pass_a_minute();
     pass_a_minute();
     EXPECT_EQ(left(), std::vector<std::string>{"evil.se."});
-    EXPECT_TRUE(files_.exists("/state/requests/done/1.json"));
+    EXPECT_TRUE(files.exists("/state/requests/done/1.json"));
 }
 
 TEST_F(PersonReleasesTest, AreRefusedWhereTheGateHasNoForm) {
@@ -176,8 +130,22 @@ TEST_F(PersonReleasesTest, AreRefusedWhereTheGateHasNoForm) {
              {"large", "outcome"}}) {
         const std::string answer = read("/state/requests/refused/" + id + ".json");
         EXPECT_NE(answer.find(why), std::string::npos) << id << ": " << answer;
-        EXPECT_FALSE(files_.exists("/state/requests/" + id + ".json"));
+        EXPECT_FALSE(files.exists("/state/requests/" + id + ".json"));
     }
+}
+
+TEST_F(PersonReleasesTest, AreAnsweredOnceAlsoWhereTheyCannotBePutAside) {
+    ask("1", "annas-iphone.evil.se");
+    files.refused = "/state/requests/";
+    pass_a_minute();
+    const std::string said = "cannot be put aside";
+    EXPECT_NE(lines.find(said), std::string::npos);
+    EXPECT_EQ(lines.find(said), lines.rfind(said)) << "once";
+    EXPECT_EQ(counters.value("tapir_edge_person_releases_total{outcome=\"refused\"}"), 1);
+    files.refused.clear();
+    pass_a_minute();
+    EXPECT_FALSE(files.exists("/state/requests/1.json"));
+    EXPECT_EQ(counters.value("tapir_edge_person_releases_total{outcome=\"refused\"}"), 1);
 }
 
 }  // namespace

@@ -42,18 +42,18 @@ Pending::Pending(const PendingLimits& limits, unsigned networks_min)
 
 // The low bits choose the set, the high 48 are kept: together all 64 unless there are more than
 // 2^16 sets, which only means that fewer bits are said twice. The number of sets is a power of two.
-std::uint64_t* Pending::cells_of(std::uint64_t key) {
-    return &cells_[(key & (cells_.size() / cells_in_set - 1)) * cells_in_set];
+std::size_t Pending::first_cell(std::uint64_t key) const {
+    return (key & (cells_.size() / cells_in_set - 1)) * cells_in_set;
 }
 
-Pending::Name* Pending::names_of(std::uint64_t key) {
-    return &names_[(key & (names_.size() / names_in_set - 1)) * names_in_set];
+std::size_t Pending::first_name(std::uint64_t key) const {
+    return (key & (names_.size() / names_in_set - 1)) * names_in_set;
 }
 
 void Pending::prefetch(const Sighting& sighting) const {
     const std::uint64_t key = key_of(sighting);
-    __builtin_prefetch(&cells_[(key & (cells_.size() / cells_in_set - 1)) * cells_in_set], 1);
-    const Name* const set = &names_[(key & (names_.size() / names_in_set - 1)) * names_in_set];
+    __builtin_prefetch(&cells_[first_cell(key)], 1);
+    const Name* const set = &names_[first_name(key)];
     for (std::size_t i = 0; i < names_in_set; ++i) {
         __builtin_prefetch(&set[i].key);
     }
@@ -61,10 +61,10 @@ void Pending::prefetch(const Sighting& sighting) const {
 
 Pending::Seen Pending::see(const Sighting& sighting) {
     const std::uint64_t key = key_of(sighting);
-    if (const Name* name = find_name(key); name != nullptr) {
-        return count_in(names_[static_cast<std::size_t>(name - names_.data())], sighting);
+    if (const auto number = find_name(key)) {
+        return count_in(names_[*number], sighting);
     }
-    std::uint64_t* const set = cells_of(key);
+    std::uint64_t* const set = &cells_[first_cell(key)];
     const std::uint64_t prefix = key & ~tag_mask;
     const std::uint64_t tag = sighting.client & tag_mask;
     for (std::size_t i = 0; i < cells_in_set; ++i) {
@@ -105,29 +105,28 @@ Pending::Progress Pending::progress_of(const Name& name) {
 
 Pending::Progress Pending::progress_of(const Sighting& sighting) const {
     const std::uint64_t key = key_of(sighting);
-    if (const Name* const name = find_name(key); name != nullptr) {
-        return progress_of(*name);
+    if (const auto number = find_name(key)) {
+        return progress_of(names_[*number]);
     }
-    const std::uint64_t* const set =
-        &cells_[(key & (cells_.size() / cells_in_set - 1)) * cells_in_set];
+    const std::uint64_t* const set = &cells_[first_cell(key)];
     const bool has_cell = std::any_of(set, set + cells_in_set, [key](std::uint64_t cell) {
         return cell != 0 && (cell & ~tag_mask) == (key & ~tag_mask);
     });
     return {.clients = has_cell ? 1U : 0U, .networks = 0};
 }
 
-const Pending::Name* Pending::find_name(std::uint64_t key) const {
-    const Name* const set = &names_[(key & (names_.size() / names_in_set - 1)) * names_in_set];
-    for (std::size_t i = 0; i < names_in_set; ++i) {
-        if (set[i].key == key) {
-            return &set[i];
+std::optional<std::size_t> Pending::find_name(std::uint64_t key) const {
+    const std::size_t first = first_name(key);
+    for (std::size_t i = first; i < first + names_in_set; ++i) {
+        if (names_[i].key == key) {
+            return i;
         }
     }
-    return nullptr;
+    return std::nullopt;
 }
 
 Pending::Name& Pending::new_name(std::uint64_t key) {
-    Name* const set = names_of(key);
+    Name* const set = &names_[first_name(key)];
     Name* chosen = set;
     for (std::size_t i = 0; i < names_in_set && chosen->key != 0; ++i) {
         if (set[i].key == 0 || set[i].started < chosen->started) {

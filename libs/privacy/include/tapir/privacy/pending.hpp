@@ -14,7 +14,9 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 namespace tapir::privacy {
@@ -113,9 +115,10 @@ private:
     Seen see(const Sighting& sighting);
     static PendingOutcome decide(const Seen& seen, unsigned threshold);
     static Progress progress_of(const Name& name);
-    std::uint64_t* cells_of(std::uint64_t key);
-    Name* names_of(std::uint64_t key);
-    const Name* find_name(std::uint64_t key) const;
+    // Where the set of a key begins.
+    std::size_t first_cell(std::uint64_t key) const;
+    std::size_t first_name(std::uint64_t key) const;
+    std::optional<std::size_t> find_name(std::uint64_t key) const;
     Name& new_name(std::uint64_t key);
     bool may_start(std::uint64_t client_day);
     static Seen count_in(Name& name, const Sighting& sighting);

@@ -6,7 +6,8 @@
 //     if (rarity.is_old("example.com.")) { ... }   // asked for on one of the 30 days before
 //
 // Bloom filters: no name, and whoever is told no is told the truth; a domain may be called old that
-// is new (one in forty at 900 000 domains, with the usual size). They lie in memory alone, under
+// is new (of 900 000 domains in a generation, at the usual size, about one in seventy: the formula
+// (1 - e^(-4n/m))^4, and `Rarity.IsRightMostOfTheTime`). They lie in memory alone, under
 // keys that are made from the day's key and thrown away with them after 30 days at most: so no disk
 // says what few have asked for, and a restart forgets. What is_old() says is for the operator; it
 // never leaves, for it would tell who sends the other clients of a name whether one more has asked
