@@ -281,9 +281,8 @@ void Collector::withhold(const WideRows::Over& over, std::size_t width,
         WideRows& wider = wide_[width];
         const std::uint64_t before = wider.evicted();
         few_clients.insert(few_clients.end(), few_networks.begin(), few_networks.end());
-        wider.add(over.rows, few_clients);
+        wider.add(over.rows, std::exchange(few_clients, {}));
         evicted = wider.evicted() - before;
-        few_clients.clear();
         few_networks.clear();
     }
     for (Suppressed* counts : {&suppressed_, &totals_}) {

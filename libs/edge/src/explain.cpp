@@ -229,11 +229,8 @@ Result<std::unique_ptr<Explainer>> Explainer::open(const ExplainOptions& options
     auto keys = TRY(twin_keys(files, settings, log));
     auto out = std::make_unique<Explainer>(Private(), options, lists, std::move(keys), profile, log,
                                            print);
-    CollectorSettings collecting;
-    collecting.gate = gate_settings(settings, profile);
+    CollectorSettings collecting = collector_settings(settings, profile);
     collecting.gate.watch = &out->listener_;
-    collecting.hll = worker_settings(settings, profile).hll;
-    collecting.interval_s = privacy::rule_for(privacy::Product::new_qname, profile).time_s;
     out->collector_ =
         std::make_unique<Collector>(collecting, lists, out->seen_, out->wildcards_,
                                     out->keys_.signing, out->metrics_, log, out->sink_);

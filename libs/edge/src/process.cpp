@@ -118,10 +118,7 @@ Result<void> process(const ProcessOptions& options, const text::Settings& settin
     TwinSink sink(options.out, leaf_context(settings, profile, options.version),
                   twin_salts(keys.day), *ledger, files, seen);
 
-    CollectorSettings collecting;
-    collecting.gate = gate_settings(settings, profile);
-    collecting.hll = worker_settings(settings, profile).hll;
-    collecting.interval_s = privacy::rule_for(privacy::Product::new_qname, profile).time_s;
+    CollectorSettings collecting = collector_settings(settings, profile);
     collecting.single_interval = options.single_interval;
     Collector collector(collecting, lists, seen, wildcards, keys.signing, metrics, log, sink);
 

@@ -125,8 +125,13 @@ WorkerSettings worker_settings(const text::Settings& settings, privacy::Profile 
     return worker;
 }
 
-privacy::GateSettings gate_settings(const text::Settings& settings, privacy::Profile profile) {
-    return {.profile = profile, .single_site = settings.boolean("single_site"), .pending = {}};
+CollectorSettings collector_settings(const text::Settings& settings, privacy::Profile profile) {
+    CollectorSettings collecting;
+    collecting.gate.profile = profile;
+    collecting.gate.single_site = settings.boolean("single_site");
+    collecting.interval_s = privacy::rule_for(privacy::Product::new_qname, profile).time_s;
+    collecting.hll = worker_settings(settings, profile).hll;
+    return collecting;
 }
 
 LeafContext leaf_context(const text::Settings& settings, privacy::Profile profile,

@@ -32,7 +32,8 @@ inline constexpr std::array<std::string_view, 4> list_settings = {
 // The profile that is asked for.
 privacy::Profile profile_of(const text::Settings& settings);
 WorkerSettings worker_settings(const text::Settings& settings, privacy::Profile profile);
-privacy::GateSettings gate_settings(const text::Settings& settings, privacy::Profile profile);
+// As the twin has them; the live edge cuts its batches by the time of day.
+CollectorSettings collector_settings(const text::Settings& settings, privacy::Profile profile);
 LeafContext leaf_context(const text::Settings& settings, privacy::Profile profile,
                          std::string version);
 

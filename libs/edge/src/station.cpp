@@ -307,9 +307,7 @@ Result<void> Station::begin() {
         counting->queue = std::make_unique<BatchQueue>(*counting->writer);
         sink = counting->queue.get();
     }
-    CollectorSettings collecting;
-    collecting.gate = gate_settings(settings, profile);
-    collecting.hll = worker_settings(settings, profile).hll;
+    CollectorSettings collecting = collector_settings(settings, profile);
     collecting.gate.pending = self.options.pending;
     collecting.cuts_by_data = false;
     collecting.board = &self.board;

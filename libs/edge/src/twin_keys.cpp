@@ -7,6 +7,16 @@
 #include "tapir/ledger/leaf.hpp"
 
 namespace tapir::edge {
+namespace {
+
+// The twin has no chance: what is to be secret comes from the day's key.
+crypto::Secret secret_of(const client::DayKey& day, std::string_view purpose) {
+    Bytes octets(crypto::sha256_size);
+    day.derive(purpose, octets);
+    return crypto::Secret::taken_from(std::move(octets));
+}
+
+}  // namespace
 
 Result<TwinKeys> twin_keys(world::Files& files, const text::Settings& settings, const Log& log) {
     TwinKeys keys;
@@ -24,20 +34,15 @@ Result<TwinKeys> twin_keys(world::Files& files, const text::Settings& settings, 
     return keys;
 }
 
-// Salts from the day's key: the twin has no chance.
 SaltSource twin_salts(const client::DayKey& day) {
-    Bytes octets(crypto::sha256_size);
-    day.derive("tapir ledger salts", octets);
-    auto key = std::make_shared<crypto::Secret>(crypto::Secret::taken_from(std::move(octets)));
+    const auto key = std::make_shared<const crypto::Secret>(secret_of(day, "tapir ledger salts"));
     return [key](std::string_view batch, std::string_view name) {
         return ledger::derive_salt(*key, batch, name);
     };
 }
 
 crypto::Secret twin_wildcard_key(const client::DayKey& day) {
-    Bytes octets(crypto::sha256_size);
-    day.derive("tapir wildcards", octets);
-    return crypto::Secret::taken_from(std::move(octets));
+    return secret_of(day, "tapir wildcards");
 }
 
 }  // namespace tapir::edge

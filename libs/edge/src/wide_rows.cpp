@@ -58,11 +58,10 @@ std::optional<WideRows::Over> WideRows::begin(Minute minute,
     return over;
 }
 
-void WideRows::add(const RowTable& from, std::span<const std::uint32_t> numbers) {
-    std::vector<std::uint32_t> coming(numbers.begin(), numbers.end());
-    keep_most_asked(coming, from, row_count_max_);
-    evicted_ += numbers.size() - coming.size();
-    for (const std::uint32_t number : coming) {
+void WideRows::add(const RowTable& from, std::vector<std::uint32_t> numbers) {
+    evicted_ += numbers.size() - std::min(numbers.size(), row_count_max_);
+    keep_most_asked(numbers, from, row_count_max_);
+    for (const std::uint32_t number : numbers) {
         rows_.add(from, from[number]);
     }
     if (rows_.size() <= row_count_max_) {

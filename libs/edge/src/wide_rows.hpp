@@ -14,7 +14,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <span>
+#include <vector>
 
 #include "data_clock.hpp"
 #include "rows.hpp"
@@ -50,7 +50,7 @@ public:
     // What is added from now on is of `minute`; what was open before its interval is over.
     std::optional<Over> begin(Minute minute, const std::shared_ptr<const privacy::GateKey>& gate);
     // The rows of `from` with these numbers.
-    void add(const RowTable& from, std::span<const std::uint32_t> numbers);
+    void add(const RowTable& from, std::vector<std::uint32_t> numbers);
     // All of `minute` has been added.
     std::optional<Over> end(Minute minute);
     std::optional<Over> close();
