@@ -23,7 +23,7 @@ Lists lists_of(std::uint32_t names) {
         EXPECT_TRUE(builder.add({.name = *name, .kind = names::EntryKind::exact}).has_value());
     }
     Lists lists;
-    lists.well_known = std::move(*std::move(builder).build());
+    lists.well_known = *std::move(builder).build();
     return lists;
 }
 

@@ -155,7 +155,10 @@ std::size_t RowPool::store_count() {
 RowPool::Taken RowPool::take() {
     const std::lock_guard lock(mutex_);
     const bool is_one_too_many = ++tables_ > tables_at_once;
-    Taken taken{.store = nullptr, .memory_max = is_one_too_many ? 0 : table_memory_max_};
+    Taken taken{.store = nullptr, .memory_max = std::numeric_limits<std::size_t>::max()};
+    if (table_memory_max_) {
+        taken.memory_max = is_one_too_many ? 0 : *table_memory_max_;
+    }
     if (stores_.empty()) {
         taken.store = std::make_unique<RowTable::Store>();
     } else {

@@ -267,8 +267,11 @@ public:
     static constexpr std::size_t tables_at_once = 3;
 
     RowPool() = default;
-    // `memory_max`: octets for all tables. One more than there should be counts nothing.
-    explicit RowPool(std::size_t memory_max) : table_memory_max_(memory_max / tables_at_once) {}
+    // `memory_max`: octets for all tables. One more than there should be counts nothing. Without
+    // it there may be any number of tables: the twin reads ahead of the gate, and drops nothing.
+    explicit RowPool(std::optional<std::size_t> memory_max)
+        : table_memory_max_(memory_max ? std::optional(*memory_max / tables_at_once)
+                                       : std::nullopt) {}
 
     std::size_t store_count();
 
@@ -281,7 +284,7 @@ private:
     Taken take();
     void give_back(std::unique_ptr<RowTable::Store> store);
 
-    const std::size_t table_memory_max_ = std::numeric_limits<std::size_t>::max();
+    const std::optional<std::size_t> table_memory_max_;
     std::mutex mutex_;
     std::size_t tables_ = 0;  // that have not given back
     std::vector<std::unique_ptr<RowTable::Store>> stores_;

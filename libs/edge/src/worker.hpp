@@ -8,7 +8,6 @@
 #pragma once
 
 #include <array>
-#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -51,7 +50,7 @@ struct WorkerSettings {
     sketch::HllSettings hll;
     StageWatch* watch = nullptr;
     std::shared_ptr<const SessionSource> sessions = nullptr;  // null: none are recorded
-    std::size_t rows_memory_max = std::numeric_limits<std::size_t>::max();  // octets, each worker's
+    std::optional<std::size_t> rows_memory_max{};  // octets, each worker's
 
     bool is_compatible() const { return profile == privacy::Profile::compatible; }
 };
