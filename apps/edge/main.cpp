@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdio>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -167,19 +168,47 @@ void add_list_options(CLI::App& command, Words& words) {
     command.add_option("--profile", words.profile, "standard, strict or compatible.");
 }
 
-tapir::Result<int> work(int argc, char** argv) {
-    CLI::App app("Takes dnstap from a resolver and sends what may leave.", "tapir-edge");
-    app.set_version_flag("--version", "tapir-edge " TAPIR_VERSION);
-    app.require_subcommand(1);
-    Words words;
-    words.process.version = TAPIR_VERSION;
-    auto* run_daemon = app.add_subcommand("run", "Run until SIGTERM.");
-    add_settings(*run_daemon, words, true);
-    run_daemon->add_flag("--dry-run", words.dry_run,
-                         "Send nothing; at the end say what would have left.");
-    run_daemon
-        ->add_option("--days", words.days, "End a dry run after so many days (0: on SIGTERM).")
+tapir::Result<int> print_settings() {
+    std::fputs(tapir::text::help_text(tapir::edge::settings_table()).c_str(), stdout);
+    return 0;
+}
+
+tapir::Result<int> print_example() {
+    std::fputs(tapir::text::example_file(tapir::edge::settings_table()).c_str(), stdout);
+    return 0;
+}
+
+tapir::Result<int> print_manual() {
+    const std::string page =
+        tapir::text::manual_page(tapir::edge::settings_table(), {.name = "tapir-edge.toml",
+                                                                 .program = "tapir-edge",
+                                                                 .section = 8,
+                                                                 .version = TAPIR_VERSION,
+                                                                 .file = "/etc/tapir/edge.toml"});
+    std::fputs(page.c_str(), stdout);
+    return 0;
+}
+
+// What the words ask for.
+using Action = std::function<tapir::Result<int>()>;
+
+template <class Do>
+Action action(const Do& work, const Words& words) {
+    return [&work, &words]() -> tapir::Result<int> {
+        TRY(work(words));
+        return 0;
+    };
+}
+
+void add_traffic_commands(CLI::App& app, Words& words, Action& asked) {
+    auto* live = app.add_subcommand("run", "Run until SIGTERM.");
+    add_settings(*live, words, true);
+    live->add_flag("--dry-run", words.dry_run,
+                   "Send nothing; at the end say what would have left.");
+    live->add_option("--days", words.days, "End a dry run after so many days (0: on SIGTERM).")
         ->check(CLI::Range(0, 365));
+    live->callback([&] { asked = action(run, words); });
+
     auto* twin = app.add_subcommand("process", "The same over capture files, by their own clock.");
     add_settings(*twin, words, false);
     twin->add_option("captures", words.process.captures, "Frame Streams files.")->required();
@@ -189,15 +218,23 @@ tapir::Result<int> work(int argc, char** argv) {
                    "Everything into one interval.");
     twin->add_flag("--sessions-plain", words.process.sessions_plain,
                    "Session files as plain Parquet: for comparing them.");
+    twin->callback([&] { asked = action(process, words); });
+
     auto* why = app.add_subcommand("explain", "What becomes of messages or names, and why.");
     add_settings(*why, words, false);
     why->add_option("what", words.explained, "Captures or names.")->required();
     add_list_options(*why, words);
     why->add_flag("--sums", words.explain.sums_only, "No line for each message.");
     why->add_flag("--octets", words.explain.octets, "Payloads in full, in hexadecimal.");
+    why->callback([&] { asked = action(explain, words); });
+}
+
+void add_operator_commands(CLI::App& app, Words& words, Action& asked) {
     auto* import = app.add_subcommand("import-seen", "Names of lists count as released before.");
     add_settings(*import, words, true);
     import->add_option("lists", words.known, "Text, CSV or DAWG files.")->required();
+    import->callback([&] { asked = action(import_seen, words); });
+
     auto* migrate = app.add_subcommand(
         "migrate", "Print our settings, made from those of the existing minimiser.");
     migrate->add_option("config", words.migrate.config, "Its settings file.")->required();
@@ -205,60 +242,53 @@ tapir::Result<int> work(int argc, char** argv) {
     migrate->add_flag("--adopt-state", words.migrate.with_state,
                       "List what is left in its data-dir.");
     migrate->add_option("flags", words.migrate.flags, "After --: the flags it is started with.");
+    migrate->callback(
+        [&] { asked = [&words] { return tapir::edge_app::migrate(words.migrate); }; });
+
     auto* check = app.add_subcommand("check", "Look whether it would run well, and say why not.");
     add_settings(*check, words, true);
     check->add_flag("--online", words.online, "Ask the core too.");
+    check->callback([&] { asked = [&words] { return check_settings(words); }; });
+
     auto* top = app.add_subcommand("top", "Follow a running edge.");
     add_settings(*top, words, false);
     top->add_option("--socket", words.top.socket, "Its metrics.socket, where there is no file.");
     top->add_flag("--once", words.top.once, "Print once.");
     top->add_flag("--json", words.top.json, "Print what it says, as JSON.");
+    top->callback([&] { asked = [&words] { return follow(words); }; });
+
     auto* new_key = app.add_subcommand("new-key", "Make a signing key; says its key id.");
     new_key->add_option("path", words.new_key.path, "Where: a file that is not there.")->required();
     new_key->add_option("--kid", words.new_key.kid, "Its id; else one is made up.");
-    auto* help = app.add_subcommand("help-settings", "Print all settings.");
-    auto* example = app.add_subcommand("example-settings", "Print a settings file to begin with.");
-    auto* manual = app.add_subcommand("man-settings", "Print the manual page of the settings.");
+    new_key->callback(
+        [&] { asked = [&words] { return tapir::edge_app::new_key(words.new_key); }; });
+
+    app.add_subcommand("help-settings", "Print all settings.")->callback([&] {
+        asked = print_settings;
+    });
+    app.add_subcommand("example-settings", "Print a settings file to begin with.")->callback([&] {
+        asked = print_example;
+    });
+    app.add_subcommand("man-settings", "Print the manual page of the settings.")->callback([&] {
+        asked = print_manual;
+    });
+}
+
+tapir::Result<int> work(int argc, char** argv) {
+    CLI::App app("Takes dnstap from a resolver and sends what may leave.", "tapir-edge");
+    app.set_version_flag("--version", "tapir-edge " TAPIR_VERSION);
+    app.require_subcommand(1);
+    Words words;
+    words.process.version = TAPIR_VERSION;
+    Action asked;
+    add_traffic_commands(app, words, asked);
+    add_operator_commands(app, words, asked);
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? 0 : 1;
     }
-    if (help->parsed() || example->parsed()) {
-        const auto table = tapir::edge::settings_table();
-        const std::string text =
-            help->parsed() ? tapir::text::help_text(table) : tapir::text::example_file(table);
-        std::fputs(text.c_str(), stdout);
-        return 0;
-    }
-    if (manual->parsed()) {
-        const std::string page = tapir::text::manual_page(tapir::edge::settings_table(),
-                                                          {.name = "tapir-edge.toml",
-                                                           .program = "tapir-edge",
-                                                           .section = 8,
-                                                           .version = TAPIR_VERSION,
-                                                           .file = "/etc/tapir/edge.toml"});
-        std::fputs(page.c_str(), stdout);
-        return 0;
-    }
-    if (migrate->parsed()) {
-        return tapir::edge_app::migrate(words.migrate);
-    }
-    if (new_key->parsed()) {
-        return tapir::edge_app::new_key(words.new_key);
-    }
-    if (check->parsed()) {
-        return check_settings(words);
-    }
-    if (top->parsed()) {
-        return follow(words);
-    }
-    if (import->parsed()) {
-        TRY(import_seen(words));
-        return 0;
-    }
-    TRY(run_daemon->parsed() ? run(words) : why->parsed() ? explain(words) : process(words));
-    return 0;
+    return asked();
 }
 
 }  // namespace

@@ -76,7 +76,7 @@ Result<void> EdgeRig::build(const EdgeOptions& options) {
     sink_ = std::make_unique<OutboxSink>(
         *outbox_, *seen_, leaf_context(settings, options.profile, "bench"), options.times);
     times_ = options.times;
-    CollectorSettings collecting = collector_settings(settings, options.profile);
+    const CollectorSettings collecting = collector_settings(settings, options.profile);
     collector_ = std::make_unique<Collector>(collecting, lists_, *seen_, *wildcards_, key_,
                                              metrics_, log_, *sink_);
     counting_ = std::make_unique<CountingConsumer>(*collector_, options.times);

@@ -84,8 +84,9 @@ T& series_of(Series<T>& all, const Counters::Labels& labels, const Make& make) {
 
 // Labels with one more at the end.
 std::string with_label(std::string_view labels, std::string_view key, std::string_view value) {
-    std::string out(labels.empty() ? "{" : labels.substr(0, labels.size() - 1));
-    return out + fmt::format("{}{}=\"{}\"}}", labels.empty() ? "" : ",", key, value);
+    return fmt::format("{}{}{}=\"{}\"}}",
+                       labels.empty() ? "{" : labels.substr(0, labels.size() - 1),
+                       labels.empty() ? "" : ",", key, value);
 }
 
 void print(std::string& out, const std::string& name, const std::string& labels,

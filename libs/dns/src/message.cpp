@@ -67,7 +67,7 @@ Result<ReadQuestion, MessageError> read_question(ByteView wire, std::size_t at, 
 }
 
 // The first one into the message; where they end.
-Result<std::size_t, MessageError> read_questions(Message& message, unsigned count,
+Result<std::size_t, MessageError> read_questions(Message& message, std::uint16_t count,
                                                  NameBuffer& scratch) {
     if (count == 0) {
         return header_size;

@@ -1,9 +1,8 @@
 #include "tapir/dns/name.hpp"
 
 #include <algorithm>
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
+#include <bit>
+#include <cstring>
 
 #include "tapir/base/assert.hpp"
 
@@ -29,17 +28,17 @@ std::uint64_t lower(std::uint64_t octets) {
     const std::uint64_t upper = (from_a ^ above_z) & ~octets & (0x80 * ones);
     return octets | upper >> 2U;
 }
-#if defined(__SSE2__)
-using Piece = __m128i;
+// Sixteen octets, signed because that is what processors compare.
+using Piece = signed char __attribute__((vector_size(16)));
+using Unsigned = unsigned char __attribute__((vector_size(16)));
 Piece lower(Piece octets) {
-    // 'A' to 'Z' become the lowest 26 of the signed octets.
-    const Piece moved = _mm_add_epi8(octets, _mm_set1_epi8(static_cast<char>(0x80 - 'A')));
-    const Piece upper = _mm_cmplt_epi8(moved, _mm_set1_epi8(static_cast<char>(0x80 + 26)));
-    return _mm_or_si128(octets, _mm_and_si128(upper, _mm_set1_epi8(0x20)));
+    // 'A' to 'Z' become the lowest 26.
+    constexpr auto first = static_cast<unsigned char>(0x80 - 'A');
+    constexpr auto end = static_cast<signed char>(0x80 + 26);
+    constexpr signed char to_lower_case = 0x20;
+    const Piece moved = std::bit_cast<Piece>(std::bit_cast<Unsigned>(octets) + first);
+    return octets | ((moved < end) & to_lower_case);
 }
-#else
-using Piece = std::uint64_t;
-#endif
 
 template <class T>
 T load(const std::byte* at) {

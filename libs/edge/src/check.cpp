@@ -74,7 +74,7 @@ private:
     void warn(std::string_view what, std::string why, std::string mend) {
         findings_.push_back({Verdict::warn, std::string(what), std::move(why), std::move(mend)});
     }
-    void fail_(std::string_view what, std::string why, std::string mend) {
+    void failed(std::string_view what, std::string why, std::string mend) {
         findings_.push_back({Verdict::fail, std::string(what), std::move(why), std::move(mend)});
     }
     std::string setting(std::string_view key) const {
@@ -91,7 +91,7 @@ private:
 void Check::profile() {
     const privacy::Profile wanted = profile_of(settings_);
     if (settings_.integer("workers") == 0) {
-        fail_("workers", "0: whoever reads would have to count as well", "set it to 1 or more");
+        failed("workers", "0: whoever reads would have to count as well", "set it to 1 or more");
     }
     if (settings_.integer("release.batch_s") != 60) {
         warn("release.batch_s", "is for the lab: batches tell more of when than they may",
@@ -103,11 +103,11 @@ void Check::profile() {
     }
     const auto end = consent_end(files_, setting("release.consent"), clock_.now());
     if (!end || clock_.now() >= *end) {
-        fail_("release.profile",
-              end ? "the consent to compatible has lapsed at " + end->to_string()
-                  : "compatible without a consent: " + end.error().what(),
-              "renew the date in release.consent, or choose standard, which the edge falls back "
-              "to");
+        failed("release.profile",
+               end ? "the consent to compatible has lapsed at " + end->to_string()
+                   : "compatible without a consent: " + end.error().what(),
+               "renew the date in release.consent, or choose standard, which the edge falls back "
+               "to");
         return;
     }
     warn("release.profile",
@@ -118,12 +118,12 @@ void Check::profile() {
 void Check::clients() {
     const auto& words = settings_.strings("client_networks");
     if (const auto set = client::NetworkSet::from_words(words); !set) {
-        fail_("client_networks", set.error().what(), "write networks such as 192.0.2.0/24");
+        failed("client_networks", set.error().what(), "write networks such as 192.0.2.0/24");
     } else if (!settings_.is_given("client_networks")) {
         warn("client_networks", "is not set: clients with public addresses count for nothing",
              "name the networks of this resolver's clients");
     } else if (set->is_empty()) {
-        fail_("client_networks", "is empty: no client counts", "name the clients' networks");
+        failed("client_networks", "is empty: no client counts", "name the clients' networks");
     } else {
         ok("client_networks", fmt::format("{} networks", words.size()));
     }
@@ -139,7 +139,7 @@ void Check::names(std::string_view key, bool is_wanted) {
     }
     std::vector<ListFile> report;
     if (const auto index = load_names(files_, path, std::string(key), {}, report); !index) {
-        fail_(key, index.error().what(), "mend the list, or name another file");
+        failed(key, index.error().what(), "mend the list, or name another file");
         return;
     }
     const ListFile& file = report.front();
@@ -156,14 +156,15 @@ void Check::lists() {
     std::vector<ListFile> report;
     if (const std::string path = setting("lists.ignored_clients"); !path.empty()) {
         if (const auto set = load_networks(files_, path, report); !set) {
-            fail_("lists.ignored_clients", set.error().what(), "one network a line");
+            failed("lists.ignored_clients", set.error().what(), "one network a line");
         } else {
             ok("lists.ignored_clients", fmt::format("{} networks", set->size()));
         }
     }
     if (const auto suffixes = load_suffixes(files_, setting("lists.public_suffixes"), report);
         !suffixes) {
-        fail_("lists.public_suffixes", suffixes.error().what(), "install the package publicsuffix");
+        failed("lists.public_suffixes", suffixes.error().what(),
+               "install the package publicsuffix");
     } else {
         ok("lists.public_suffixes", setting("lists.public_suffixes"));
     }
@@ -171,7 +172,7 @@ void Check::lists() {
 
 void Check::keys() {
     if (const auto key = signing_key(files_, settings_, KeyFiles::guarded); !key) {
-        fail_(
+        failed(
             "keys.signing", key.error().what(),
             "make one with: tapir-edge new-key PATH; only the edge's user may read it (chmod 600)");
     } else {
@@ -182,7 +183,7 @@ void Check::keys() {
             continue;
         }
         if (const auto usable = guarded_key_file(files_, settings_, key); !usable) {
-            fail_(key, usable.error().what(), "a PEM key that only the edge's user may read");
+            failed(key, usable.error().what(), "a PEM key that only the edge's user may read");
         } else {
             ok(key, "a private key, guarded");
         }
@@ -199,12 +200,12 @@ void Check::certificates() {
         const auto end =
             pem ? crypto::certificate_end(as_text(*pem)) : Result<UtcTime>(fail(pem.error()));
         if (!end) {
-            fail_(key, path + ": " + end.error().what(), "name a readable certificate (PEM)");
+            failed(key, path + ": " + end.error().what(), "name a readable certificate (PEM)");
             continue;
         }
         const std::int64_t days = (end->seconds() - clock_.now().seconds()) / day_s;
         if (*end <= clock_.now()) {
-            fail_(key, "has ended at " + end->to_string(), "renew it");
+            failed(key, "has ended at " + end->to_string(), "renew it");
         } else if (days < certificate_days_min) {
             warn(key, fmt::format("ends in {} days, at {}", days, end->to_string()), "renew it");
         } else {
@@ -221,25 +222,25 @@ void Check::state() {
         if (owner.error().code() == Code::not_found && parent) {
             ok("state.dir", path + " is not there yet and will be made");
         } else {
-            fail_("state.dir", owner.error().what(), "make it, for the edge's user alone");
+            failed("state.dir", owner.error().what(), "make it, for the edge's user alone");
         }
         return;
     }
     const std::string mend = fmt::format("chown tapir-edge: {0}; chmod 700 {0}", path);
     if (owner->user != world::own_user() && world::own_user() != 0) {
-        fail_("state.dir", path + " is another user's", mend);
+        failed("state.dir", path + " is another user's", mend);
     } else if ((owner->mode & (others_write | others_any)) != 0) {
-        fail_("state.dir", fmt::format("{} has mode {:o}: others can get at it", path, owner->mode),
-              mend);
+        failed("state.dir",
+               fmt::format("{} has mode {:o}: others can get at it", path, owner->mode), mend);
     } else {
         ok("state.dir", fmt::format("{}, mode {:o}", path, owner->mode));
     }
     const auto space = world::disk_space(path);
     const std::size_t wanted = settings_.size("outbox.size_max");
     if (!space) {
-        fail_("disk space", space.error().what(), "");
+        failed("disk space", space.error().what(), "");
     } else if (space->free < space_min) {
-        fail_("disk space", fmt::format("{} MiB free", space->free >> 20U), "make room");
+        failed("disk space", fmt::format("{} MiB free", space->free >> 20U), "make room");
     } else if (space->free < wanted) {
         warn("disk space",
              fmt::format("{} MiB free, less than outbox.size_max", space->free >> 20U),
@@ -252,13 +253,13 @@ void Check::state() {
 void Check::clock() {
     const UtcTime year_2024 = UtcTime::from_seconds(1'704'067'200);
     if (clock_.now() < year_2024) {
-        fail_("clock", "says " + clock_.now().to_string(), "set it");
+        failed("clock", "says " + clock_.now().to_string(), "set it");
         return;
     }
     const std::string day_key = setting("state.dir") + "/day.key";
     if (const auto day = day_of_key(files_, day_key);
         day && *day > clock_.now().seconds() / day_s) {
-        fail_("clock", "the day's key is of a day to come", "set the clock");
+        failed("clock", "the day's key is of a day to come", "set the clock");
         return;
     }
     if (!world::clock_is_synchronised()) {
@@ -275,7 +276,7 @@ void Check::inputs() {
         has_one |= !settings_.strings(key).empty();
     }
     if (!has_one) {
-        fail_("input.unix", "there is no input", "name a socket");
+        failed("input.unix", "there is no input", "name a socket");
     }
     for (const std::string_view key : {"input.tcp", "input.powerdns"}) {
         for (const std::string& at : settings_.strings(key)) {
@@ -297,13 +298,13 @@ void Check::inputs() {
 
 void Check::unix_input(const std::string& path) {
     if (path.size() > socket_path_max) {
-        fail_("input.unix", fmt::format("longer than {} octets", socket_path_max), "shorten it");
+        failed("input.unix", fmt::format("longer than {} octets", socket_path_max), "shorten it");
         return;
     }
     const auto there = world::file_owner(path);
     const auto folder = world::file_owner(folder_of(path));
     if (there && !there->is_socket) {
-        fail_("input.unix", path + " is there and no socket", "remove it, or name another path");
+        failed("input.unix", path + " is there and no socket", "remove it, or name another path");
     } else if (!folder) {
         warn("input.unix", folder.error().what(),
              "systemd makes it where the unit has RuntimeDirectory=");
@@ -321,7 +322,7 @@ void Check::where_it_goes() {
         return;
     }
     if (auto read = read_mqtt_settings(settings_, files_); !read) {
-        fail_("mqtt.url", read.error().what(), "");
+        failed("mqtt.url", read.error().what(), "");
     } else if (!broker.empty()) {
         ok("mqtt.url", broker);
     }
@@ -338,8 +339,8 @@ void Check::where_it_goes() {
                                     .certificate_file = setting("core.cert"),
                                     .key_file = setting("core.key")});
     if (!answer) {
-        fail_("core.url", core + ": " + answer.error().what(),
-              "is the core up, does core.ca know it, does it know core.cert?");
+        failed("core.url", core + ": " + answer.error().what(),
+               "is the core up, does core.ca know it, does it know core.cert?");
     } else {
         ok("core.url", core + " answers");
     }

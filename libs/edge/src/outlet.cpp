@@ -320,7 +320,7 @@ Result<int> probe_core(const OutletSettings& settings) {
     call.url = settings.url;
     call.time_max = probe_time_max;
     call.answer_size_max = answer_size_max;
-    net::Cancel cancel;
+    const net::Cancel cancel;
     return TRY(client->send(call, &cancel)).status;
 }
 

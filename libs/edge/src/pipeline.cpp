@@ -241,6 +241,7 @@ FateCounts Pipeline::take_dispatcher_fates() {
 
 std::vector<LaneLoad> Pipeline::loads() const {
     std::vector<LaneLoad> all;
+    all.reserve(lanes_.size());
     for (const auto& lane : lanes_) {
         all.push_back({.batches_waiting = lane->orders.size(),
                        .rows = lane->rows.load(std::memory_order_relaxed)});

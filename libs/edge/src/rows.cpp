@@ -32,7 +32,7 @@ std::size_t class_for(std::uint32_t count) {
     if (size_class < list_classes) {
         return size_class;
     }
-    while (2 * count > TagPool::words.at(size_class) - table_start) {
+    while (std::size_t{2} * count > TagPool::words.at(size_class) - table_start) {
         ++size_class;
     }
     return size_class;
@@ -63,7 +63,9 @@ std::uint64_t* place_of(std::uint64_t* block, std::uint32_t count, std::size_t s
     return tags.first + at;
 }
 
+// What lies in a row is a tag or where tags lie.
 std::uint64_t* block_at(std::uint64_t word) {
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): a row has no room to keep both apart
     return reinterpret_cast<std::uint64_t*>(word);
 }
 

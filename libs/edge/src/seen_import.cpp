@@ -178,26 +178,31 @@ void SeenImport::take_name(std::string_view text) {
     forms_.push_back(std::move(as_it_is));
 }
 
-Result<bool> SeenImport::step_dawg(std::size_t words) {
-    if (!dawg_) {
-        octets_ = TRY(files_.read(path_, list_file_size_max));
-        auto opened = names::Dawg::open(octets_);
-        if (!opened) {
-            return fail(std::move(opened).error().at(path_));
-        }
-        dawg_.emplace(*opened);
-        words_.emplace(*dawg_);
+Result<names::DawgReader*> SeenImport::dawg_words() {
+    if (words_) {
+        return &*words_;
     }
+    octets_ = TRY(files_.read(path_, list_file_size_max));
+    auto opened = names::Dawg::open(octets_);
+    if (!opened) {
+        return fail(std::move(opened).error().at(path_));
+    }
+    return &words_.emplace(dawg_.emplace(*opened));
+}
+
+Result<bool> SeenImport::step_dawg(std::size_t words) {
+    names::DawgReader* const reader = TRY(dawg_words());
     for (std::size_t i = 0; i < words; ++i) {
-        auto word = words_->next();
+        auto word = reader->next();
         if (!word) {
             return fail(std::move(word).error().at(path_));
         }
-        if (!*word) {
+        const auto& found = *word;
+        if (!found) {
             return false;
         }
         ++line_;
-        take_name(**word);
+        take_name(*found);
     }
     return true;
 }
@@ -216,7 +221,7 @@ void SeenFolder::tick(UtcTime now) {
     }
     if (import_) {
         if (const auto goes_on = import_->step(lines_a_second); !goes_on || !*goes_on) {
-            finish(goes_on);
+            finish(goes_on, summary(import_->report()));
         }
     }
 }
@@ -242,16 +247,13 @@ void SeenFolder::look() {
     log_.info("seen", "a list of names is being imported", {{"list", name_}});
 }
 
-void SeenFolder::finish(const Result<bool>& result) {
+void SeenFolder::finish(const Result<bool>& result, const std::string& summary) {
     const std::string path = folder_ + "/" + name_;
     if (result) {
-        log_.info("seen", "a list of names is imported",
-                  {{"list", name_}, {"result", summary(import_->report())}});
+        log_.info("seen", "a list of names is imported", {{"list", name_}, {"result", summary}});
     } else {
         log_.error("seen", "a list of names is refused",
-                   {{"list", name_},
-                    {"reason", result.error().what()},
-                    {"result", summary(import_->report())}});
+                   {{"list", name_}, {"reason", result.error().what()}, {"result", summary}});
     }
     const std::string_view suffix = result ? imported_suffix : refused_suffix;
     import_.reset();

@@ -52,6 +52,7 @@ public:
 private:
     Result<bool> step_text(std::size_t lines);
     Result<bool> step_dawg(std::size_t words);
+    Result<names::DawgReader*> dawg_words();  // opened when it is first needed
     Result<bool> fill();
     void take_line(std::string_view line);
     void take_name(std::string_view text);
@@ -72,7 +73,7 @@ private:
     // Of a DAWG file.
     Bytes octets_;
     std::optional<names::Dawg> dawg_;
-    std::optional<names::DawgReader> words_;
+    std::optional<names::DawgReader> words_;  // of dawg_
 };
 
 // A folder whose lists are imported while the edge runs. A list is moved in, not written in place;
@@ -90,7 +91,7 @@ public:
 
 private:
     void look();
-    void finish(const Result<bool>& result);
+    void finish(const Result<bool>& result, const std::string& summary);
 
     world::Files& files_;
     const std::string folder_;

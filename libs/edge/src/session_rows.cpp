@@ -76,8 +76,8 @@ void SessionMaker::add(ByteView frame, const FrameItem& item, dns::NameView name
         row.family = family_of(*message);
         row.source_port = fitting<std::uint16_t>(message->query_port);
         row.dest_port = fitting<std::uint16_t>(message->response_port);
-        if (message->protocol) {
-            row.protocol = fitting<std::uint8_t>(static_cast<std::uint32_t>(*message->protocol));
+        if (const auto protocol = message->protocol) {
+            row.protocol = fitting<std::uint8_t>(static_cast<std::uint32_t>(*protocol));
         }
         addresses = {message->query_address, message->response_address};
         server_id = message->identity;

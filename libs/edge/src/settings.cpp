@@ -9,10 +9,12 @@
 
 namespace tapir::edge {
 
-text::SettingTable settings_table() {
+namespace {
+
+text::SettingTable own_settings_table() {
     using text::Setting;
     using namespace std::chrono_literals;
-    text::SettingTable table{
+    return {
         Setting::strings(
             "client_networks",
             {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"},
@@ -67,18 +69,17 @@ text::SettingTable settings_table() {
         Setting::integer("histogram.hll_explicit_threshold", 20, 1, 131'072, "clients",
                          "Clients kept exactly before a sketch is made; acts in compatible."),
     };
-    const text::SettingTable input = input_settings_table();
-    table.insert(table.begin(), input.begin(), input.end());
-    const text::SettingTable mqtt = mqtt_settings_table();
-    table.insert(table.end(), mqtt.begin(), mqtt.end());
-    const text::SettingTable sessions = session_settings_table();
-    table.insert(table.end(), sessions.begin(), sessions.end());
-    const text::SettingTable seen = seen_settings_table();
-    table.insert(table.end(), seen.begin(), seen.end());
-    const text::SettingTable status = status_settings_table();
-    table.insert(table.end(), status.begin(), status.end());
-    const text::SettingTable memory = memory_settings_table();
-    table.insert(table.end(), memory.begin(), memory.end());
+}
+
+}  // namespace
+
+text::SettingTable settings_table() {
+    text::SettingTable table = input_settings_table();
+    for (const text::SettingTable& part :
+         {own_settings_table(), mqtt_settings_table(), session_settings_table(),
+          seen_settings_table(), status_settings_table(), memory_settings_table()}) {
+        table.insert(table.end(), part.begin(), part.end());
+    }
     return table;
 }
 

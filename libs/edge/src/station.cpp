@@ -104,6 +104,11 @@ struct Station::Impl {
     void keep_day_key();
     void take_requests(UtcTime now);
     void show_status(UtcTime now);
+    // Parts of begin().
+    std::int64_t batch_interval(privacy::Profile profile) const;
+    Result<void> open_stores(Counting& parts);
+    BatchSink& open_writer(Counting& parts, const SaltSource& salts);
+    PipelineSettings pipeline_settings(privacy::Profile profile);
 
     // What may have changed since the start is in force from here.
     const text::Settings& settings_now() const { return reloaded ? *reloaded : settings; }
@@ -262,6 +267,60 @@ Result<std::unique_ptr<Station>> Station::open(const text::Settings& settings, s
     return std::unique_ptr<Station>(new Station(std::move(impl)));
 }
 
+std::int64_t Station::Impl::batch_interval(privacy::Profile profile) const {
+    if (!is_lab) {
+        return privacy::rule_for(privacy::Product::new_qname, profile).time_s;
+    }
+    const std::int64_t seconds = settings.integer("release.batch_s");
+    ports.log.warn("edge",
+                   "release.batch_s is below 60: batches tell more of when than they may. For "
+                   "the lab only, never with real users",
+                   {{"seconds", seconds}});
+    return seconds;
+}
+
+// What remembers names and takes them in.
+Result<void> Station::Impl::open_stores(Counting& parts) {
+    const std::string& state = settings.string("state.dir");
+    parts.seen =
+        std::make_unique<Seen>(ports.store, seen_settings(settings), ports.log, ports.counters);
+    auto wildcards = TRY(Wildcards::open(ports.store, ports.chance, ports.log, ports.counters));
+    parts.wildcards = std::make_unique<Wildcards>(std::move(wildcards));
+    parts.requests = std::make_unique<PersonReleases>(ports.files, state + "/requests", *parts.seen,
+                                                      ports.log, ports.counters);
+    parts.known = std::make_unique<SeenFolder>(
+        ports.files, state + "/import",
+        [this] {
+            std::vector<ListFile> report;
+            return load_suffixes(ports.files, settings.string("lists.public_suffixes"), report);
+        },
+        *parts.seen, ports.log);
+    parts.seen->tidy(ports.clock.now());
+    return {};
+}
+
+BatchSink& Station::Impl::open_writer(Counting& parts, const SaltSource& salts) {
+    parts.writer = std::make_unique<BatchWriter>(
+        *outbox, *parts.seen, leaf_context(settings, parts.profile.profile, version), salts,
+        options.on_batch, [this] { return sessions->make_room(); });
+    if (!options.writes_in_background) {
+        return *parts.writer;
+    }
+    parts.queue = std::make_unique<BatchQueue>(*parts.writer);
+    return *parts.queue;
+}
+
+PipelineSettings Station::Impl::pipeline_settings(privacy::Profile profile) {
+    PipelineSettings piping;
+    piping.workers = static_cast<std::size_t>(settings.integer("workers"));
+    piping.drops_when_full = true;
+    piping.worker = worker_settings(settings, profile);
+    piping.clock = &ports.clock;
+    piping.delay = &gauges.delay();
+    piping.worker.sessions = sessions->source();
+    return piping;
+}
+
 Result<void> Station::begin() {
     Impl& self = *impl_;
     const StationPorts& ports = self.ports;
@@ -271,63 +330,28 @@ Result<void> Station::begin() {
     const privacy::Profile profile = counting->profile.profile;
     Reloader::Stamps stamps = Reloader::look(ports.files, self.options.source, self.settings_now());
     const auto lists = TRY(load_lists(ports.files, self.settings_now(), profile));
-    counting->interval_s = self.is_lab
-                               ? settings.integer("release.batch_s")
-                               : privacy::rule_for(privacy::Product::new_qname, profile).time_s;
-    if (self.is_lab) {
-        ports.log.warn("edge",
-                       "release.batch_s is below 60: batches tell more of when than they may. For "
-                       "the lab only, never with real users",
-                       {{"seconds", counting->interval_s}});
-    }
+    counting->interval_s = self.batch_interval(profile);
+    counting->lists = lists;
     const SaltSource salts = [&ports](std::string_view /*batch*/, std::string_view /*name*/) {
         return ports.chance.bytes<ledger::salt_size>();
     };
-    counting->seen =
-        std::make_unique<Seen>(ports.store, seen_settings(settings), ports.log, ports.counters);
-    auto wildcards = TRY(Wildcards::open(ports.store, ports.chance, ports.log, ports.counters));
-    counting->wildcards = std::make_unique<Wildcards>(std::move(wildcards));
-    counting->requests =
-        std::make_unique<PersonReleases>(ports.files, settings.string("state.dir") + "/requests",
-                                         *counting->seen, ports.log, ports.counters);
-    counting->lists = lists;
-    counting->known = std::make_unique<SeenFolder>(
-        ports.files, settings.string("state.dir") + "/import",
-        [&settings, &ports] {
-            std::vector<ListFile> report;
-            return load_suffixes(ports.files, settings.string("lists.public_suffixes"), report);
-        },
-        *counting->seen, ports.log);
-    counting->seen->tidy(ports.clock.now());
-    counting->writer = std::make_unique<BatchWriter>(
-        *self.outbox, *counting->seen, leaf_context(settings, profile, self.version), salts,
-        self.options.on_batch, [&self] { return self.sessions->make_room(); });
-    BatchSink* sink = counting->writer.get();
-    if (self.options.writes_in_background) {
-        counting->queue = std::make_unique<BatchQueue>(*counting->writer);
-        sink = counting->queue.get();
-    }
+    TRY(self.open_stores(*counting));
+    BatchSink& sink = self.open_writer(*counting, salts);
     CollectorSettings collecting = collector_settings(settings, profile);
     collecting.gate.pending = self.options.pending;
     collecting.cuts_by_data = false;
     collecting.board = &self.board;
     counting->collector =
         std::make_unique<Collector>(collecting, lists, *counting->seen, *counting->wildcards,
-                                    *self.key, self.metrics, ports.log, *sink);
+                                    *self.key, self.metrics, ports.log, sink);
     DayKeys keys = TRY(self.read_day_keys());
-    PipelineSettings piping;
-    piping.workers = static_cast<std::size_t>(settings.integer("workers"));
-    piping.drops_when_full = true;
-    piping.worker = worker_settings(settings, profile);
-    piping.clock = &ports.clock;
-    piping.delay = &self.gauges.delay();
     const MemoryPlan memory = TRY(plan_memory(settings, *lists));
-    piping.worker.rows_memory_max = memory.rows_of_worker();
     const UtcTime now = ports.clock.now();
     Consumer& consumer = self.sessions->begin(*counting->collector, *self.outbox,
                                               leaf_context(settings, profile, self.version), *lists,
                                               salts, now, self.options.writes_in_background);
-    piping.worker.sessions = self.sessions->source();
+    PipelineSettings piping = self.pipeline_settings(profile);
+    piping.worker.rows_memory_max = memory.rows_of_worker();
     counting->pipeline =
         std::make_unique<Pipeline>(piping, lists, std::move(keys), DataClock::live(now), consumer);
     counting->reloader =

@@ -93,6 +93,7 @@ std::vector<std::string> fate_lines(const Json& json) {
         return std::tie(b.per_s, b.total, a.name) < std::tie(a.per_s, a.total, b.name);
     });
     std::vector<std::string> lines;
+    lines.reserve(fates.size());
     for (const Line& line : fates) {
         lines.push_back(fmt::format("{:<22.22} {:>8.0f} {:>9}", line.name, line.per_s, line.total));
     }

@@ -36,15 +36,10 @@ public:
     explicit BitWriter(Bytes& out) : out_(out) {}
     void bits(std::uint64_t value, unsigned count) {
         if (count > 32) {
-            bits(value >> 32U, count - 32);
-            count = 32;
-            value &= UINT32_MAX;
-        }
-        kept_ = kept_ << count | value;
-        kept_bits_ += count;
-        while (kept_bits_ >= 8) {
-            kept_bits_ -= 8;
-            put(static_cast<std::byte>(kept_ >> kept_bits_));
+            few_bits(value >> 32U, count - 32);
+            few_bits(value & UINT32_MAX, 32);
+        } else {
+            few_bits(value, count);
         }
     }
     void seven_code(std::uint64_t value) {
@@ -60,6 +55,14 @@ public:
     }
 
 private:
+    void few_bits(std::uint64_t value, unsigned count) {
+        kept_ = kept_ << count | value;
+        kept_bits_ += count;
+        while (kept_bits_ >= 8) {
+            kept_bits_ -= 8;
+            put(static_cast<std::byte>(kept_ >> kept_bits_));
+        }
+    }
     void put(std::byte octet) {
         TAPIR_ASSERT(at_ < out_.size());
         out_[at_++] = octet;

@@ -89,6 +89,7 @@ std::uint64_t WordList::key_of(std::uint32_t start, std::size_t depth) const {
 
 // Eight octets at a time: the words themselves are looked at once for each eight that they share.
 // Words that differ in nothing but where they end (a NUL is an octet too) are told apart by size.
+// NOLINTNEXTLINE(misc-no-recursion): as deep as a word is long, eight octets a time
 void WordList::sort_from(Key* first, Key* last, std::size_t depth) const {
     std::sort(first, last, [](const Key& a, const Key& b) { return a.octets < b.octets; });
     for (Key* from = first; from != last;) {
@@ -126,7 +127,7 @@ void WordList::sort(Key* first, Key* last) const {
     const std::uint64_t middle = sample.at(sample.size() / 2);
     Key* const half =
         std::partition(first, last, [middle](const Key& key) { return key.octets < middle; });
-    std::jthread upper([&] { sort_from(half, last, 0); });
+    const std::jthread upper([&] { sort_from(half, last, 0); });
     sort_from(first, half, 0);
 }
 

@@ -89,14 +89,14 @@ Result<InheritedSockets> inherited_sockets(const InheritedWords& words, int own_
 
 Result<InheritedSockets> take_inherited_sockets() {
     const auto word = [](const char* name) {
-        const char* value = std::getenv(name);
+        const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): see the header
         return std::string(value != nullptr ? value : "");
     };
     const std::string pid = word("LISTEN_PID");
     const std::string count = word("LISTEN_FDS");
     const std::string names = word("LISTEN_FDNAMES");
     for (const char* name : {"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"}) {
-        ::unsetenv(name);
+        ::unsetenv(name);  // NOLINT(concurrency-mt-unsafe)
     }
     return inherited_sockets({.pid = pid, .count = count, .names = names}, ::getpid());
 }

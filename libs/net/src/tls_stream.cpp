@@ -44,7 +44,7 @@ Result<void> check_key_mode(const std::string& path) {
 
 Result<std::shared_ptr<SSL_CTX>> load(const TlsServerSettings& settings) {
     TRY(check_key_mode(settings.key_file));
-    const std::shared_ptr<SSL_CTX> context(SSL_CTX_new(TLS_server_method()), SSL_CTX_free);
+    std::shared_ptr<SSL_CTX> context(SSL_CTX_new(TLS_server_method()), SSL_CTX_free);
     if (!context) {
         return fail(Code::exhausted, "TLS: " + tls_reason());
     }

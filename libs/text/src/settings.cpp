@@ -398,6 +398,7 @@ struct SettingsReader {
     }
 
     // All that `tree` gives, over what is there. Keys in `table` begin with `prefix`.
+    // NOLINTNEXTLINE(misc-no-recursion): rows have no rows
     static Result<void> read_tree(Settings& settings, const toml::table& tree,
                                   const std::string& prefix, std::string_view file,
                                   const SettingTable& table) {
@@ -412,6 +413,7 @@ struct SettingsReader {
         return {};
     }
 
+    // NOLINTNEXTLINE(misc-no-recursion)
     static Result<void> read_one(Settings& settings, std::string_view file,
                                  const std::string& place, const Setting& setting,
                                  const toml::node& node) {
@@ -425,6 +427,7 @@ struct SettingsReader {
         return {};
     }
 
+    // NOLINTNEXTLINE(misc-no-recursion)
     static Result<std::vector<Settings>> read_rows(std::string_view file, const std::string& place,
                                                    const Setting& setting, const toml::node& node) {
         const auto* array = node.as_array();
@@ -575,6 +578,7 @@ std::string Settings::print(std::string_view key, const Entry& entry) const {
     std::vector<std::string> tables;
     for (const Settings& row : rows_.find(key)->second) {
         std::vector<std::string> fields;
+        fields.reserve(row.entries_.size());
         for (const auto& [name, field] : row.entries_) {
             fields.push_back(name.substr(row.prefix_.size()) + " = " +
                              print_value(field.type, field.value));

@@ -99,7 +99,7 @@ struct Setting {  // NOLINT(misc-no-recursion): a copy is as deep as the table, 
 
 using SettingTable = std::vector<Setting>;
 
-class Settings {
+class Settings {  // NOLINT(misc-no-recursion): a copy is as deep as the rows, which is two
 public:
     // Reads `toml`, then the overrides ("KEY=VALUE") in order. `file` is only for messages.
     // An override's VALUE is plain text without quotes; a list is a,b,c and a map is k=v,k=v, and
