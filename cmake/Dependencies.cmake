@@ -32,6 +32,7 @@ tapir_find_by_name(cli11 CLI/CLI.hpp "")
 tapir_find_by_name(beast boost/beast.hpp "")
 tapir_find_by_name(xxhash xxhash.h "")
 tapir_find_by_pkg_config(mosquitto libmosquitto)
+tapir_find_by_pkg_config(argon2 libargon2)
 
 # libduckdb and its header come from npm: scripts/setup puts them, hash checked, below build/deps.
 set(TAPIR_DUCKDB ${PROJECT_SOURCE_DIR}/build/deps/duckdb CACHE PATH "Folder with duckdb.h and libduckdb.so")

@@ -1,4 +1,5 @@
 """tapir as an operator types it: every command on real files, and what it says of wrong ones."""
+import hashlib
 import json
 import os
 import pathlib
@@ -54,20 +55,103 @@ class Cli(unittest.TestCase):
         self.assertIn("edge-1.example", tapir("keys", "new", "--kid", "edge-1.example", "--out", self.folder, status=1))
         self.assertEqual(json.loads(private.read_text())["d"], secret, "nothing is overwritten")
 
-    def test_lists(self):
+    def test_sessions(self):
+        """Sealed by the twin, decrypted by the operator; what was erased or changed is refused."""
+        (self.folder / "pan.key").write_text("words of the operator\n")
+        (self.folder / "pan.key").chmod(0o600)
+        frames = [dnstap_response(dns_answer("www.fresh-name.se"), bytes([10, 0, 0, n]), 1_790_000_040)
+                  for n in range(20)]
+        (self.folder / "in.fstrm").write_bytes(capture(frames))
+        for how in ([], ["--sessions-plain"]):
+            subprocess.run([BIN / "tapir-edge", "process", self.folder / "in.fstrm", "--out",
+                            self.folder / ("plain" if how else "sealed"), "--set", "sessions.enabled=true",
+                            "--set", f"sessions.cryptopan_key_file={self.folder / 'pan.key'}",
+                            "--set", "sessions.cryptopan_salt=salt-of-our-own", *how],
+                           check=True, capture_output=True, timeout=300)
+        [plain] = (self.folder / "plain/sessions").iterdir()
+        folder = self.folder / "sealed/sessions"
+        [sealed] = (folder / "2026-09-21").iterdir()
+        self.assertRegex(tapir("session", "list", folder), r"2026-09-21 +1 +\d+  there")
+        tapir("session", "decrypt", sealed)
+        out = sealed.with_suffix("")
+        self.assertEqual(out.read_bytes(), plain.read_bytes())
+        self.assertEqual(stat.S_IMODE(out.stat().st_mode), 0o600)
+        self.assertIn("is there already", tapir("session", "decrypt", sealed, status=1))
+        changed = bytearray(sealed.read_bytes())
+        changed[-20] ^= 1
+        (self.folder / "changed.sealed").write_bytes(changed)
+        key = folder / "keys/2026-09-21.key"
+        self.assertIn("chunk 0", tapir("session", "decrypt", self.folder / "changed.sealed", "--key", key, status=1))
+        self.assertFalse((self.folder / "changed").exists())
+        key.unlink()
+        self.assertIn("has been erased",
+                      tapir("session", "decrypt", sealed, "--out", self.folder / "again", status=1))
+        self.assertRegex(tapir("session", "list", folder), r"2026-09-21 +1 +\d+  erased")
+
+    def test_lists_are_compiled_and_asked(self):
         names = self.folder / "names.txt"
         names.write_text("Example.com\n.example.org\n# why\n\nexample.com.\n")
-        index = self.folder / "names.index"
-        self.assertIn("2 entries, 1 duplicates", tapir("list", "compile", names, "--out", index))
-        for path in (names, index, SOURCE / "libs/names/golden/edm/well-known.dawg"):
+        index, dawg = self.folder / "names.tapirlist", self.folder / "names.dawg"
+        for out in (index, dawg):
+            said = tapir("list", "compile", names, "--out", out)
+            self.assertIn("2 entries, 1 duplicates left out, 0 that nothing can match", said)
+            self.assertIn("1 written with capitals", said)
+            self.assertEqual([path.name for path in self.folder.iterdir() if ".tmp" in path.name], [])
+        for path in (names, index, dawg, SOURCE / "libs/names/golden/edm/well-known.dawg"):
             self.assertIn("not listed", tapir("list", "lookup", path, "no-such-name.se"))
-        for path in (names, index):
+        for path, places in ((names, "01"), (index, "01"), (dawg, "10")):  # a DAWG's order is its own
             said = tapir("list", "lookup", path, "EXAMPLE.com", "a.b.example.org", "example.org").splitlines()
-            self.assertTrue(said[0].endswith("example.com.  exact"), said)
-            self.assertTrue(said[1].endswith(".example.org.  suffix"), said)
+            self.assertTrue(said[0].endswith(f"example.com.  exact  {places[0]}"), said)
+            self.assertTrue(said[1].endswith(f".example.org.  suffix  {places[1]}"), said)
             self.assertTrue(said[2].endswith("not listed"), said)
         names.write_text("good.se\n" + "x" * 64 + ".se\n")
-        self.assertIn("names.txt:2:", tapir("list", "compile", names, "--out", index, status=1))
+        before = dawg.read_bytes()
+        self.assertIn("names.txt:2:", tapir("list", "compile", names, "--out", dawg, status=1))
+        self.assertEqual(dawg.read_bytes(), before, "what was there stays")
+
+    def test_lists_are_what_the_existing_compiler_makes(self):
+        golden = SOURCE / "libs/names/golden/dawg"
+        out = self.folder / "out.dawg"
+        for name, form in (("mixed.txt", "edm"), ("top5k.txt", "edm"), ("empty.txt", "edm"), ("ranked.csv", "edm-csv")):
+            tapir("list", "compile", golden / name, "--format", form, "--out", out)
+            self.assertEqual(out.read_bytes(), (golden / name).with_suffix(".dawg").read_bytes(), name)
+        self.assertIn("1 duplicates", tapir("list", "compile", golden / "duplicates.txt", "--format", "edm", "--out", out))
+        tapir("list", "convert", golden / "top100k.dawg", "--out", self.folder / "top.txt")
+        tapir("list", "compile", self.folder / "top.txt", "--out", out)
+        self.assertEqual(out.read_bytes(), (golden / "top100k.dawg").read_bytes())
+
+    def test_lists_are_converted_and_compared(self):
+        names, csv, text = (self.folder / name for name in ("names.txt", "names.csv", "again.txt"))
+        names.write_text("b.example.\n.a.example.\nc\\,d.example.\n")
+        tapir("list", "convert", names, "--out", csv)
+        self.assertEqual(csv.read_text(), 'rank,name\n1,b.example.\n2,.a.example.\n3,"c,d.example."\n')
+        index = self.folder / "names.tapirlist"
+        tapir("list", "compile", csv, "--out", index)
+        tapir("list", "convert", index, "--out", text, "--to", "text")
+        self.assertEqual(text.read_text(), "b.example.\n.a.example.\nc,d.example.\n")
+        text.write_text("b.example.\na.example.\n")
+        self.assertEqual(tapir("list", "diff", index, text),
+                         "- .a.example.\n- c,d.example.\n+ a.example.\n1 added, 2 removed, 1 kept\n")
+        self.assertEqual(tapir("list", "diff", "--summary", csv, index), "0 added, 0 removed, 3 kept\n")
+        said = tapir("list", "stat", index)
+        self.assertIn("entries     2 exact, 1 suffix", said)
+        self.assertIn("version     " + hashlib.sha256(index.read_bytes()).hexdigest(), said)
+        self.assertIn("words       2", tapir("list", "stat", SOURCE / "libs/names/golden/dawg/upper.dawg"))
+
+    def test_lists_that_are_damaged_are_refused(self):
+        names, index = self.folder / "names.txt", self.folder / "names.tapirlist"
+        names.write_text("a.example\n")
+        tapir("list", "compile", names, "--out", index)
+        octets = bytearray(index.read_bytes())
+        octets[-3] ^= 1
+        index.write_bytes(octets)
+        self.assertIn(f"{index}: name index: damaged", tapir("list", "stat", index, status=1))
+        index.write_bytes(octets[:100])
+        self.assertIn(f"{index}: name index: expected", tapir("list", "lookup", index, "a.example", status=1))
+        self.assertIn("--to: expected index, dawg, text or csv, got 'xml'",
+                      tapir("list", "convert", names, "--out", index, "--to", "xml", status=1))
+        self.assertIn("--format: expected text, csv, edm, edm-csv, dawg or index, got 'xml'",
+                      tapir("list", "stat", names, "--format", "xml", status=1))
 
     def test_what_an_edge_made_is_shown(self):
         out = self.process()

@@ -17,11 +17,22 @@ Result<std::string> new_key(const std::string& kid, const std::string& folder);
 // keys show: what a key file holds, without its secret.
 Result<std::string> show_key(const std::string& path);
 
-// list compile: a text, CSV or DAWG list as an index file.
-Result<std::string> compile_list(const std::string& list, const std::string& format,
-                                 const std::string& out);
-// list lookup: which entry each name falls under; `path` is a list or an index.
-Result<std::string> lookup(const std::string& path, const std::vector<std::string>& names);
+struct ListOptions {
+    std::string format;       // of what is read; empty: as the file says
+    std::string to;           // of what is written: index, dawg, text, csv; empty: by its name
+    bool is_summary = false;  // of a difference: how many only
+};
+// list compile, list convert: a list in another form, written as a whole or not at all.
+Result<std::string> make_list(const ListOptions& options, const std::string& list,
+                              const std::string& out);
+// list diff: the entries that are in one of two lists only.
+Result<std::string> diff_lists(const ListOptions& options, const std::string& before,
+                               const std::string& after);
+// list stat: what a list holds, and its version (SHA-256, as `lists.pin` and sha256sum have it).
+Result<std::string> stat_list(const ListOptions& options, const std::string& path);
+// list lookup: which entry each name falls under, as the edge sees it, and the entry's place.
+Result<std::string> lookup(const ListOptions& options, const std::string& path,
+                           const std::vector<std::string>& names);
 
 struct ReplayOptions {
     std::string to;           // a dnstap socket: path, unix:PATH or ADDRESS:PORT
@@ -50,6 +61,15 @@ struct ReleaseOptions {
 };
 // release: a person's decision to tell of a name that too few have asked for (R7).
 Result<std::string> release(const std::string& name, const ReleaseOptions& options);
+
+struct DecryptOptions {
+    std::string key;  // the day's key file; empty: where the edge keeps it
+    std::string out;  // empty: beside the file, without ".sealed"
+};
+// session decrypt: a sealed session file as Parquet, for its owner alone (0600). All or nothing.
+Result<std::string> decrypt_session(const std::string& path, const DecryptOptions& options);
+// session list: the days in a folder of sessions, and whether they can still be read.
+Result<std::string> list_sessions(const std::string& folder);
 
 // explain: what the policy says of a name, and why. `url` is the policy's metrics address.
 Result<std::string> explain(const std::string& url, const std::string& name);

@@ -12,12 +12,14 @@
 namespace {
 
 struct Words {
-    std::string kid, folder, file, format, out, name;
+    std::string kid, folder, file, other, out, name;
+    tapir::cli::ListOptions list;
     std::vector<std::string> names;
     std::uint64_t rows = 50;
     tapir::cli::ReplayOptions replay;
     tapir::cli::VerifyOptions verify;
     tapir::cli::ReleaseOptions release;
+    tapir::cli::DecryptOptions decrypt;
     std::string url = "http://127.0.0.1:2113";
     tapir::Result<std::string> result = std::string();
 };
@@ -33,19 +35,44 @@ void add_keys(CLI::App& app, Words& words) {
     show->callback([&] { words.result = tapir::cli::show_key(words.file); });
 }
 
+constexpr const char* list_formats =
+    "text, csv (rank,name), edm or edm-csv (as the existing compiler reads them), dawg, index; "
+    "default: what the file says of itself, else its name";
+
 void add_list(CLI::App& app, Words& words) {
-    auto* list =
-        app.add_subcommand("list", "Compile and ask lists of names")->require_subcommand(1);
-    auto* compile = list->add_subcommand("compile", "Compile a list to a memory-mapped index");
-    compile->add_option("LIST", words.file, "text, CSV or DAWG")->required();
-    compile->add_option("--out", words.out, "Index file")->required();
-    compile->add_option("--format", words.format, "text, csv, edm_text, edm_csv or dawg");
-    compile->callback(
-        [&] { words.result = tapir::cli::compile_list(words.file, words.format, words.out); });
-    auto* lookup = list->add_subcommand("lookup", "Which entry does a name fall under?");
-    lookup->add_option("LIST", words.file, "A list or an index")->required();
+    auto* list = app.add_subcommand("list", "Compile, compare and ask lists of names")
+                     ->require_subcommand(1);
+    const auto reads = [&](const char* name, const char* what) {
+        auto* command = list->add_subcommand(name, what);
+        command->add_option("--format", words.list.format, list_formats);
+        return command;
+    };
+    const auto writes = [&](const char* name, const char* what, const char* to) {
+        auto* command = reads(name, what);
+        command->add_option("LIST", words.file, "A list in any form")->required();
+        command->add_option("--out", words.out, "File to write or replace")->required();
+        command->add_option("--to", words.list.to, to);
+        command->callback(
+            [&] { words.result = tapir::cli::make_list(words.list, words.file, words.out); });
+    };
+    writes("compile", "Compile a list for an edge: an index to be mapped, or a DAWG file",
+           "index or dawg; default: by the end of --out (.dawg), else index");
+    writes("convert", "Write a list in another form",
+           "text, csv, dawg or index; default: by the end of --out (.txt, .csv, .dawg)");
+    auto* diff = reads("diff", "Which entries are in one of two lists only: + added, - removed");
+    diff->add_option("OLD", words.file, "A list in any form")->required();
+    diff->add_option("NEW", words.other, "A list in any form")->required();
+    diff->add_flag("--summary", words.list.is_summary, "Only how many");
+    diff->callback(
+        [&] { words.result = tapir::cli::diff_lists(words.list, words.file, words.other); });
+    auto* stat = reads("stat", "What is in a list, and its version");
+    stat->add_option("LIST", words.file, "A list in any form")->required();
+    stat->callback([&] { words.result = tapir::cli::stat_list(words.list, words.file); });
+    auto* lookup = reads("lookup", "Which entry does a name fall under, and where is it?");
+    lookup->add_option("LIST", words.file, "A list in any form")->required();
     lookup->add_option("NAME", words.names, "Names")->required();
-    lookup->callback([&] { words.result = tapir::cli::lookup(words.file, words.names); });
+    lookup->callback(
+        [&] { words.result = tapir::cli::lookup(words.list, words.file, words.names); });
 }
 
 void add_replay(CLI::App& app, Words& words) {
@@ -98,6 +125,19 @@ void add_release(CLI::App& app, Words& words) {
     release->callback([&] { words.result = tapir::cli::release(words.name, words.release); });
 }
 
+void add_session(CLI::App& app, Words& words) {
+    auto* session = app.add_subcommand("session", "Read session files")->require_subcommand(1);
+    auto* list = session->add_subcommand("list", "Which days are there, and can they be read?");
+    list->add_option("FOLDER", words.folder, "The edge's folder of sessions")->required();
+    list->callback([&] { words.result = tapir::cli::list_sessions(words.folder); });
+    auto* decrypt = session->add_subcommand("decrypt", "A sealed file as Parquet, mode 0600");
+    decrypt->add_option("FILE", words.file, "A .parquet.sealed file")->required();
+    decrypt->add_option("--key", words.decrypt.key, "Key file (default: ../keys/DAY.key)");
+    decrypt->add_option("--out", words.decrypt.out, "File (default: without .sealed)");
+    decrypt->callback(
+        [&] { words.result = tapir::cli::decrypt_session(words.file, words.decrypt); });
+}
+
 tapir::Result<int> work(int argc, char** argv) {
     CLI::App app("tapir: keys, lists, captures and ledgers of Tapir");
     app.set_version_flag("--version", "tapir " TAPIR_VERSION);
@@ -108,6 +148,7 @@ tapir::Result<int> work(int argc, char** argv) {
     add_replay(app, words);
     add_reading(app, words);
     add_release(app, words);
+    add_session(app, words);
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

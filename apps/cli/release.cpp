@@ -6,6 +6,7 @@
 #include "tapir/text/json.hpp"
 #include "tapir/world/chance.hpp"
 #include "tapir/world/clock.hpp"
+#include "tapir/world/host.hpp"
 #include "tapir/world/process.hpp"
 
 namespace tapir::cli {
@@ -17,6 +18,11 @@ constexpr world::FileMode readable_by_the_edge = 0644;
 
 // Who asks, for the ledger: not a proof, a note.
 std::string who() {
+    for (const auto& [name, value] : world::environment("")) {
+        if (name == "SUDO_USER" || name == "LOGNAME") {
+            return value;
+        }
+    }
     return fmt::format("uid {}", ::getuid());
 }
 

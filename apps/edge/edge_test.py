@@ -1,7 +1,9 @@
 """tapir-edge as its users meet it: a start that fails says why, bad input is counted, a stop loses nothing."""
+import base64
 import json
 import os
 import pathlib
+import re
 import signal
 import socket
 import struct
@@ -19,10 +21,10 @@ sys.path.insert(0, str(SOURCE / "lab/real"))
 from frames import ACCEPT, CONTENT, READY, capture, control, dns_answer, dnstap_response  # noqa: E402
 
 
-def wait_for(what, condition):
-    deadline = time.monotonic() + PATIENCE_S
+def wait_for(what, condition, patience_s=PATIENCE_S):
+    deadline = time.monotonic() + patience_s
     while not (result := condition()):
-        assert time.monotonic() < deadline, f"waited {PATIENCE_S} s for {what}"
+        assert time.monotonic() < deadline, f"waited {patience_s} s for {what}"
         time.sleep(0.02)
     return result
 
@@ -80,6 +82,11 @@ class Edge(unittest.TestCase):
                 if line.startswith(name + " "):
                     return int(line.rsplit(" ", 1)[1])
         return 0
+
+    def all_frames(self):
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=5) as page:
+            return sum(int(line.rsplit(" ", 1)[1]) for line in page.read().decode().splitlines()
+                       if line.startswith("tapir_edge_frames_total{"))
 
     def frames(self, fate, reason):
         return self.metric(f'tapir_edge_frames_total{{fate="{fate}",reason="{reason}"}}')
@@ -171,6 +178,53 @@ class Edge(unittest.TestCase):
         self.assertGreaterEqual(self.metric("tapir_edge_outbox_batches"), 1)
         self.stop()
 
+    def test_lists_and_settings_change_while_frames_come(self):
+        names, clients = self.folder / "names.txt", self.folder / "clients.txt"
+        names.write_text("one.se\n")
+        clients.write_text("192.0.2.0/24\n")
+        lists = {"lists__well_known": f'"{names}"', "lists__ignored_clients": f'"{clients}"'}
+        self.write(**lists)
+        self.start()
+        self.assertEqual(self.metric('tapir_edge_list_entries{list="well_known"}'), 1)
+        asked = 0
+
+        def ask():  # every name from every client: one is listed, before and after
+            nonlocal asked
+            asked += 20
+            self.send(capture([dnstap_response(dns_answer(name), bytes([10, 0, 0, n]), int(time.time()))
+                               for name in ("one.se", "two.se") for n in range(10)]))
+
+        def reloads(outcome):
+            return self.metric(f'tapir_edge_reloads_total{{outcome="{outcome}"}}')
+
+        ask()
+        clients.write_text("10.0.0.0/8\nnonsense\n")
+        names.write_text("two.se\n")
+        self.process.send_signal(signal.SIGHUP)
+        wait_for("the refusal", lambda: reloads("refused") >= 1)
+        self.assertIn(f"{clients}:2: expected an address or a network", self.log())
+        ask()
+        self.assertEqual(self.metric('tapir_edge_list_entries{list="well_known"}'), 1)
+        clients.write_text("10.0.0.9\n")
+        self.write(**lists, workers="2")
+        self.process.send_signal(signal.SIGHUP)
+        wait_for("the reload", lambda: reloads("done") == 1)
+        self.assertIn('"setting":"workers"', self.log())
+        self.assertIn('"list":"well_known","added":1,"removed":1,"kept":0', self.log())
+
+        def counts():  # none is ignored until the minute turns
+            ask()
+            return self.frames("ignored", "client") > 0
+
+        wait_for("the minute", counts, 90)
+        compiled = self.folder / "new"
+        subprocess.run([BIN / "tapir", "list", "compile", names, "--out", compiled], check=True, capture_output=True)
+        compiled.rename(names)  # seen without a signal, and found to be an index
+        wait_for("the index", lambda: reloads("done") == 2)
+        wait_for("every frame, once", lambda: self.all_frames() == asked)
+        self.assertEqual(self.frames("dropped", "overload"), 0)
+        self.stop()
+
     def test_a_start_after_a_crash_says_that_counts_are_lost(self):
         self.write()
         self.start()
@@ -223,6 +277,36 @@ class Edge(unittest.TestCase):
         self.assertIn("#5    held      R3", done.stdout)
         self.assertIn("5 messages under standard", done.stdout)
         self.assertNotIn("10.0.0.", done.stdout)
+
+    def test_what_a_list_knows_is_not_new(self):
+        """Imported while the edge is stopped, and through its folder while it runs."""
+        known = self.folder / "known.txt"
+        known.write_text("# before us\nwww.before.se\nno..name\n")
+        self.write()
+        done = subprocess.run([BIN / "tapir-edge", "import-seen", "--config", self.config, known], check=True,
+                              capture_output=True, text=True, timeout=PATIENCE_S)
+        self.assertIn("1 names, 2 new marks, 1 malformed lines", done.stdout)
+        self.assertIn("known.txt:3: expected a name", done.stdout)
+        self.start()
+        busy = subprocess.run([BIN / "tapir-edge", "import-seen", "--config", self.config, known],
+                              capture_output=True, text=True, timeout=PATIENCE_S)
+        self.assertEqual(busy.returncode, 1)
+        self.assertIn("import/", busy.stderr)
+        lists = self.folder / "state/import"
+        lists.mkdir()
+        (lists / "later.csv.part").write_text("1,later.se\n")
+        (lists / "later.csv.part").rename(lists / "later.csv")
+        wait_for("the import", (lists / "later.csv.imported").exists)
+        now = int(time.time())
+        for name in ("www.before.se", "later.se", "www.fresh-name.se"):
+            self.send(capture([dnstap_response(dns_answer(name), bytes([10, n % 4, 0, n]), now) for n in range(100)]))
+        wait_for("the release", lambda: self.frames("released", "now") >= 1)
+        self.stop()
+        sent = "".join(path.read_text() for path in (self.folder / "state/batches").rglob("new_qname.json"))
+        events = [json.loads(base64.urlsafe_b64decode(payload + "=="))
+                  for payload in re.findall(r'"payload" *: *"([^"]+)"', sent)]
+        self.assertIn("fresh-name.se.", {event["qname"] for event in events})
+        self.assertFalse([event for event in events if not event["qname"].endswith("fresh-name.se.")])
 
     def test_examples_are_settings(self):
         for program in ("tapir-edge", "tapir-policy", "tapir-core"):

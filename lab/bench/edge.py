@@ -20,15 +20,15 @@ import tools
 from tools import BIN, CORE, OTHER_CORE, fail, pinned, say
 
 
-def run_edge(names, frames, profile, source, workers=1, stages=False):
-    """One run of bench_edge: its JSON."""
+def run_edge(names, frames, profile, source, workers=1, stages=False, cores=CORE):
+    """One run of bench_edge: its JSON. `cores` as taskset has them."""
     with tempfile.TemporaryDirectory(dir=tools.WORK, prefix="edge-") as folder:
         socket = f"{folder}/dnstap.sock"
         command = [BIN / "bench_edge", "--names", names, "--frames", frames, "--state", f"{folder}/state", "--profile", profile,
                    "--from", source, "--socket", socket, "--workers", workers, *(["--stages", "yes"] if stages else [])]
         # As packaging/systemd/tapir-edge.service has it: large pages behind the list and the tables.
         environment = os.environ | {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
-        edge = subprocess.Popen(pinned(CORE, command), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+        edge = subprocess.Popen(pinned(cores, command), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
         if source == "socket":
             if "listening" not in edge.stderr.readline():
                 fail("bench_edge does not listen")
@@ -63,12 +63,28 @@ def measure(what, names, frames, profile, source, runs):
                   cold_ns=result["cold_cpu_s"] / result["first_minute"] * 1e9,
                   runs=[r["cpu_s"] for r in results], yardstick_runs=yards)
     result["yardsticks"] = result["ns"] / result["yardstick_ns"]
+    # From socket to table: without what is done once a minute, whatever the number of frames in it.
+    result["table_ns"] = (result["cpu_s"] - result["minutes_cpu_s"]) / count * 1e9
+    result["table_yardsticks"] = result["table_ns"] / result["yardstick_ns"]
     return result
+
+
+def scaling(names, frames, profile, runs):
+    """Frames a second by the clock on the wall, from one source: one worker on one core, two workers on two."""
+    walls = {1: [], 2: []}
+    for _ in range(runs):
+        for workers, cores in ((1, CORE), (2, f"{CORE},{OTHER_CORE}")):
+            result = run_edge(names, frames, profile, "memory", workers, cores=cores)
+            check(result, result["frames"])
+            walls[workers].append(result["counted_wall_s"] / result["frames"])
+    one, two = tools.median(walls[1]), tools.median(walls[2])
+    return {"one_core_frames_s": 1 / one, "two_cores_frames_s": 1 / two, "times": one / two}
 
 
 def row(result):
     warm = (result["cpu_s"] - result["cold_cpu_s"]) / (result["frames"] - result["first_minute"]) * 1e9
-    return [result["what"], f"{1e3 / result['ns']:.2f} M", f"{result['ns']:.0f}", f"{result['cold_ns']:.0f}", f"{warm:.0f}",
+    return [result["what"], f"{1e3 / result['table_ns']:.2f} M", f"{result['table_ns']:.0f}", f"{result['table_yardsticks']:.3f}",
+            f"{result['ns']:.0f}", f"{result['cold_ns']:.0f}", f"{warm:.0f}",
             f"{result['frames'] / result['wall_s'] / 1e6:.2f} M", f"{result['yardstick_ns']:.0f}", f"{result['yardsticks']:.3f}",
             f"{result['anonymous_kib'] / 1024:.0f}", f"{result['peak_kib'] / 1024:.0f}" if result["from"] == "socket" else "-"]
 
@@ -94,7 +110,7 @@ def show_stages(results):
                 [[name, *(f"{rows[key][0]:.0f} ({rows[key][1]:.0f} %)" for rows in shown.values())] for key, name in STAGES])
 
 
-HEAD = ["run", "frames/s/core", "ns/frame", "cold", "warm", "wall frames/s", "yardstick ns", "yardsticks", "MiB", "peak MiB"]
+HEAD = ["run", "frames/s/core", "to table", "yardsticks", "all ns", "cold", "warm", "wall frames/s", "yardstick ns", "all yardsticks", "MiB", "peak MiB"]
 
 
 def main():
@@ -125,7 +141,8 @@ def main():
     if options.ten_million:
         many = tools.make_input("names-10000000-2.txt", "names", 10_000_000, 2)
         of_many = tools.make_input(f"frames-10000000-{frames}-8.fstrm", "frames", many, frames, 8, 50, 3)
-        plan += [(f"10 M, standard, {source}", many, of_many, "standard", source) for source in ("memory", "socket")]
+        plan += [(f"10 M, {profile}, {source}", many, of_many, profile, source)
+                 for profile in ("standard", "compatible") for source in ("memory", "socket")]
 
     results = []
     for what, *arguments in plan:
@@ -136,14 +153,24 @@ def main():
         say(f"   stages of {what}")
         staged[what] = run_edge(names, file, profile, "memory", 0, True)
         check(staged[what], staged[what]["frames"])
+    scaled = {}
+    for profile in ("standard", "compatible"):
+        say(f"   two cores, {profile}")
+        scaled[profile] = scaling(names, usual, profile, runs)
     machine = tools.machine()
     say(f"\n   {machine['date']}, {machine['commit']}, {machine['cpu']}, {machine['cores']} cores, load {machine['load']}, {machine['compiler']}")
     tools.table(HEAD, [row(r) for r in results])
-    say("   frames/s/core and ns/frame: CPU time of all threads, all minutes to the disk; cold: counting the first minute; warm: the rest.\n"
+    say("   to table: ns of CPU time a frame, all threads, without what is done once a minute; all: with it, to the disk; cold: counting\n"
+        "   the first minute; warm: the rest of all; frames/s/core and yardsticks: to the table.\n"
         "   MiB: anonymous memory at the end; peak MiB: all memory, the mapped list included, without the load of the list.")
     say("")
     show_stages(staged)
-    tools.write_json("edge.json", {"machine": machine, "runs": results, "stages": {what: stage_rows(r) for what, r in staged.items()}})
+    say("")
+    tools.table(["one source", "one worker, one core", "two workers, two cores", "times"],
+                [[profile, f"{r['one_core_frames_s'] / 1e6:.2f} M/s", f"{r['two_cores_frames_s'] / 1e6:.2f} M/s", f"{r['times']:.2f}"]
+                 for profile, r in scaled.items()])
+    tools.write_json("edge.json", {"machine": machine, "runs": results, "stages": {what: stage_rows(r) for what, r in staged.items()},
+                                 "scaling": scaled})
 
 
 if __name__ == "__main__":

@@ -23,16 +23,23 @@ void CountingConsumer::on_batch(BatchResult&& result) {
 
 void CountingConsumer::on_minute_begin(Minute minute, const std::shared_ptr<const Day>& day) {
     const StageTimes::Span span(times_, Stage::events);
+    const MinuteWork work(minutes_cpu_s_);
     next_.on_minute_begin(minute, day);
 }
 
 void CountingConsumer::on_minute_end(Minute minute, std::optional<MinuteTable>&& table) {
     const StageTimes::Span span(times_, Stage::rows);
+    const MinuteWork work(minutes_cpu_s_);
     next_.on_minute_end(minute, std::move(table));
+}
+
+void CountingConsumer::on_lists(const std::shared_ptr<const Lists>& lists) {
+    next_.on_lists(lists);
 }
 
 void CountingConsumer::on_cut(UtcTime time) {
     const StageTimes::Span span(times_, Stage::events);
+    const MinuteWork work(minutes_cpu_s_);
     next_.on_cut(time);
 }
 
@@ -64,12 +71,12 @@ Result<void> EdgeRig::build(const EdgeOptions& options) {
     store_ = TRY(store::open_rocksdb(options.state + "/store", store_families()));
     ledger_ = TRY(EdgeLedger::open(files_, options.state + "/ledger", key_));
     outbox_ = TRY(Outbox::open(files_, options.state, *ledger_, {}, log_, counters_));
-    seen_ = std::make_unique<Seen>(*store_, log_, counters_);
+    seen_ = std::make_unique<Seen>(*store_, SeenSettings{}, log_, counters_);
     wildcards_.emplace(*store_, crypto::Secret::copy_of(Bytes(32)), log_, counters_);
     sink_ = std::make_unique<OutboxSink>(
-        *outbox_, *seen_, leaf_context(settings, options.profile, *lists_, "bench"), options.times);
+        *outbox_, *seen_, leaf_context(settings, options.profile, "bench"), options.times);
     times_ = options.times;
-    CollectorSettings collecting = collector_settings(settings, options.profile);
+    const CollectorSettings collecting = collector_settings(settings, options.profile);
     collector_ = std::make_unique<Collector>(collecting, lists_, *seen_, *wildcards_, key_,
                                              metrics_, log_, *sink_);
     counting_ = std::make_unique<CountingConsumer>(*collector_, options.times);
@@ -92,7 +99,9 @@ void EdgeRig::finish() {
     pipeline_->finish();
     {
         const StageTimes::Span span(times_, Stage::events);
+        const double start = thread_cpu_s();
         collector_->finish(pipeline_->bounds(), UtcTime());
+        finish_cpu_s_ = thread_cpu_s() - start;
     }
     fates_ = collector_->fates();
     fates_.add(pipeline_->take_dispatcher_fates());

@@ -43,12 +43,29 @@ public:
     void on_minute_begin(edge::Minute minute, const std::shared_ptr<const edge::Day>& day) override;
     void on_minute_end(edge::Minute minute, std::optional<edge::MinuteTable>&& table) override;
     void on_cut(UtcTime time) override;
+    void on_lists(const std::shared_ptr<const edge::Lists>& lists) override;
     void wait_until(std::uint64_t frames) const;
+    // What is done once a minute, not for each frame. To be read when the pipeline has finished.
+    double minutes_cpu_s() const { return minutes_cpu_s_; }
 
 private:
+    // Adds the CPU time of its scope, which is of one thread.
+    class MinuteWork {
+    public:
+        explicit MinuteWork(double& sum) : sum_(sum), start_(thread_cpu_s()) {}
+        MinuteWork(const MinuteWork&) = delete;
+        MinuteWork& operator=(const MinuteWork&) = delete;
+        ~MinuteWork() { sum_ += thread_cpu_s() - start_; }
+
+    private:
+        double& sum_;
+        double start_;
+    };
+
     edge::Consumer& next_;
     StageTimes* times_;
     std::atomic<std::uint64_t> frames_{0};
+    double minutes_cpu_s_ = 0;
 };
 
 // The daemon's writer, in the collector's thread: batches go into the outbox as they come, and
@@ -93,6 +110,8 @@ public:
 
     edge::FateCounts fates() const { return fates_; }
     const edge::Suppressed& suppressed() const { return collector_->totals(); }
+    // CPU time of what is done once a minute: gate of rows, files, signatures, ledger, disk.
+    double minutes_cpu_s() const { return counting_->minutes_cpu_s() + finish_cpu_s_; }
     std::uint64_t batches() const { return sink_->batches(); }
     std::uint64_t names_remembered() const { return sink_->names(); }
 
@@ -117,6 +136,7 @@ private:
     std::unique_ptr<edge::Pipeline> pipeline_;
     StageTimes* times_ = nullptr;
     edge::FateCounts fates_;
+    double finish_cpu_s_ = 0;
 };
 
 }  // namespace tapir::bench

@@ -20,9 +20,9 @@ MEASURED = ("tapir_bench_measured", "tapir_bench_finished")
 STAGES = [
     ("split", ["dnstap::FstrmReader::next"], []),
     ("dnstap", ["dnstap::ResponseFields::parse"], []),
-    ("dns", ["dns::Message::parse"], []),
+    ("dns", ["dns::Message::assign"], []),
     ("fold and hash", ["dns::FoldedName::assign"], []),
-    ("look up", ["names::NameIndex::find_all"], []),
+    ("look up", ["names::NameIndex::find_all", "names::NameIndex::prefetch"], []),
     ("tag clients", ["client::Tagger::tag("], []),
     ("gate of names", ["CountingConsumer::on_batch"], []),
     ("gate of rows", ["CountingConsumer::on_minute_end"], []),

@@ -1,4 +1,6 @@
+#include <array>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -115,6 +117,57 @@ TEST(Log, WritesAMessageWithItsFieldsAndEscapesThem) {
               "\"name\":\"a\\u000ab\"}\n");
 }
 
+UtcTime log_time;  // what the log under test takes for now
+
+TEST(Log, HoldsBackWhatComesTooOftenAndSaysSo) {
+    std::string sink;
+    log_time = UtcTime::from_seconds(1'780'056'780);
+    {
+        const Log log = Log::to_string(sink, {.service = "s", .version = "1", .hostname = "h"},
+                                       [] { return log_time; });
+        for (unsigned i = 0; i < Log::burst_max + 5; ++i) {
+            log.warn("input", "bad frame", {{"i", i}});
+            log.info("input", "other");
+        }
+        EXPECT_EQ(log.counts().written, 2 * Log::burst_max);
+        EXPECT_EQ(log.counts().held_back, 10U);
+        ASSERT_EQ(log.troubles().size(), Log::troubles_max);
+        EXPECT_EQ(
+            log.troubles().back(),
+            "{\"time\":\"2026-05-29T12:13:00.000000000Z\",\"level\":\"warn\",\"service\":\"s\","
+            "\"version\":\"1\",\"hostname\":\"h\",\"part\":\"input\",\"msg\":\"bad "
+            "frame\",\"i\":19}");
+        sink.clear();
+        log_time = log_time + std::chrono::minutes(1);
+        log.info("input", "another");  // the first line of the next minute sums up the last
+        EXPECT_NE(sink.find("\"msg\":\"similar lines were held back\",\"of\":\"input/bad frame\","
+                            "\"count\":5}"),
+                  std::string::npos)
+            << sink;
+        sink.clear();
+        log.warn("input", "bad frame");  // and it is written again
+        EXPECT_NE(sink.find("bad frame"), std::string::npos);
+        for (unsigned i = 0; i < Log::burst_max; ++i) {
+            log.warn("input", "bad frame");
+        }
+        sink.clear();
+    }
+    EXPECT_NE(sink.find("\"count\":1}"), std::string::npos) << "the end sums up too";
+}
+
+TEST(Counters, TellATextInPlaceOfTheOneBefore) {
+    Counters counters;
+    counters.info("list_info", "Version.", {{"list", "a"}}, "version", "1");
+    counters.info("list_info", "Version.", {{"list", "b"}}, "version", "1");
+    counters.info("list_info", "Version.", {{"list", "a"}}, "version", "2\"");
+    EXPECT_EQ(counters.to_prometheus(),
+              "# HELP list_info Version.\n# TYPE list_info gauge\n"
+              "list_info{list=\"a\",version=\"2\\\"\"} 1\n"
+              "list_info{list=\"b\",version=\"1\"} 1\n");
+    EXPECT_EQ(counters.value("list_info{list=\"b\",version=\"1\"}"), 1);
+    EXPECT_EQ(counters.value("list_info{list=\"a\",version=\"1\"}"), 0);
+}
+
 TEST(Counters, PrintAsPrometheusReadsThem) {
     Counters counters;
     counters.counter("t_total", "Things.", {{"reason", "a\"b"}}).add(2);
@@ -125,6 +178,42 @@ TEST(Counters, PrintAsPrometheusReadsThem) {
               "# HELP t_total Things.\n# TYPE t_total counter\nt_total{reason=\"a\\\"b\"} 3\n");
     EXPECT_EQ(counters.value("depth"), -1);
     EXPECT_EQ(counters.value("t_total{reason=\"a\\\"b\"}"), 3);
+}
+
+TEST(Counters, HistogramsCountAtMostEachBound) {
+    Counters counters;
+    const std::array<double, 2> bounds{0.5, 2};
+    Histogram& delay = counters.histogram("delay_seconds", "Delay.", bounds, {{"to", "x"}});
+    EXPECT_EQ(delay.quantile(0.5), 0);
+    for (const double value : {0.5, 0.25, 1.0, 3.0}) {
+        delay.observe(value);
+    }
+    EXPECT_EQ(&delay, &counters.histogram("delay_seconds", "Delay.", bounds, {{"to", "x"}}));
+    EXPECT_EQ(delay.count(), 4U);
+    EXPECT_EQ(delay.quantile(0.5), 0.5);
+    EXPECT_EQ(delay.quantile(0.75), 2);
+    EXPECT_EQ(delay.quantile(1), 2);
+    counters.real_counter("cpu_seconds_total", "CPU.").set(1.25);
+    EXPECT_EQ(counters.to_prometheus(),
+              "# HELP cpu_seconds_total CPU.\n# TYPE cpu_seconds_total counter\n"
+              "cpu_seconds_total 1.25\n"
+              "# HELP delay_seconds Delay.\n# TYPE delay_seconds histogram\n"
+              "delay_seconds_bucket{to=\"x\",le=\"0.5\"} 2\n"
+              "delay_seconds_bucket{to=\"x\",le=\"2\"} 3\n"
+              "delay_seconds_bucket{to=\"x\",le=\"+Inf\"} 4\n"
+              "delay_seconds_sum{to=\"x\"} 4.75\ndelay_seconds_count{to=\"x\"} 4\n");
+}
+
+TEST(Counters, AreBoundedWhateverTheLabelsAre) {
+    Counters counters;
+    for (std::size_t i = 0; i < Counters::series_max + 100; ++i) {
+        counters.counter("t_total", "T.", {{"peer", std::to_string(i)}}).add();
+    }
+    EXPECT_EQ(counters.values("t_total").size(), Counters::series_max + 1);
+    EXPECT_EQ(counters.value("t_total{overflow=\"true\"}"), 100);
+    EXPECT_EQ(counters.value("t_total{peer=\"7\"}"), 1);
+    counters.counter("t_total", "T.", {{"peer", "7"}}).add();
+    EXPECT_EQ(counters.value("t_total{peer=\"7\"}"), 2);
 }
 
 TEST(Guarded, GivesAccessUnderTheLock) {

@@ -44,6 +44,9 @@ AddressForm form_of_octets(ByteView octets) {
 
 OpenAddress open_unmapped(dnstap::ClientAddress address) {
     const ByteView octets = address.octets(AddressKey());
+    if (octets.size() == v4_size) {
+        return {octets, true, false};
+    }
     switch (form_of_octets(octets)) {
         case AddressForm::ipv4:
         case AddressForm::ipv6:

@@ -308,7 +308,9 @@ TEST_P(TaggerTest, GivesInABatchWhatItGivesOneByOne) {
     }
     std::vector<TagRequest> requests;
     for (std::size_t i = 0; i < addresses.size(); ++i) {
-        requests.push_back({i * 0x9E3779B97F4A7C15U, addresses[i]});
+        requests.push_back({.name_fingerprint = i * 0x9E3779B97F4A7C15U,
+                            .address = addresses[i],
+                            .with_day = i % 5 != 0});
     }
     std::vector<Tags> tags(requests.size());
     tagger_.tag(requests, tags);
@@ -319,6 +321,7 @@ TEST_P(TaggerTest, GivesInABatchWhatItGivesOneByOne) {
         EXPECT_EQ(tags[i].client, one.client);
         EXPECT_EQ(tags[i].network, one.network);
         EXPECT_EQ(tags[i].client_day, one.client_day);
+        EXPECT_EQ(one.client_day != ClientDayTag{}, i % 5 != 0 && one.fate == TagFate::counted);
         EXPECT_EQ(tags[i].fate, one.fate);
         EXPECT_EQ(tags[i].family, one.family);
         counted += one.fate == TagFate::counted ? 1 : 0;

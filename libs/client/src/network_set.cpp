@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <charconv>
+#include <cstring>
 #include <limits>
 
 #include <arpa/inet.h>
@@ -17,20 +19,17 @@ constexpr unsigned v4_bits = 32;
 constexpr unsigned v6_bits = 128;
 constexpr unsigned mapped_bits = 96;  // ::ffff:0:0/96
 constexpr std::size_t word_size_max = 64;
+constexpr std::size_t few_ranges = 8;  // looked at one after the other: no jump to guess
 
-template <class T>
-T big_endian_at(ByteView octets, std::size_t position) {
-    T value = 0;
-    for (std::size_t i = 0; i < sizeof(T); ++i) {
-        value = static_cast<T>(value << 8U | std::to_integer<T>(octets[position + i]));
-    }
-    return value;
-}
 std::uint64_t u64_at(ByteView octets, std::size_t position) {
-    return big_endian_at<std::uint64_t>(octets, position);
+    std::uint64_t value = 0;
+    std::memcpy(&value, octets.subspan(position, sizeof value).data(), sizeof value);
+    return std::endian::native == std::endian::little ? __builtin_bswap64(value) : value;
 }
 std::uint32_t u32_at(ByteView octets) {
-    return big_endian_at<std::uint32_t>(octets, 0);
+    std::uint32_t value = 0;
+    std::memcpy(&value, octets.first(sizeof value).data(), sizeof value);
+    return std::endian::native == std::endian::little ? __builtin_bswap32(value) : value;
 }
 
 // The low `count` bits set, for a count of 0 to 64.
@@ -182,6 +181,13 @@ void NetworkSet::merge(std::vector<Range<T>>& ranges) {
 
 template <class T>
 bool NetworkSet::is_in(const std::vector<Range<T>>& ranges, const T& value) {
+    if (ranges.size() <= few_ranges) {
+        bool found = false;
+        for (const Range<T>& range : ranges) {
+            found |= range.first <= value && value <= range.last;
+        }
+        return found;
+    }
     const auto after =
         std::upper_bound(ranges.begin(), ranges.end(), value,
                          [](const T& v, const Range<T>& range) { return v < range.first; });
@@ -189,7 +195,10 @@ bool NetworkSet::is_in(const std::vector<Range<T>>& ranges, const T& value) {
 }
 
 bool NetworkSet::contains(dnstap::ClientAddress address, Mapped mapped) const {
-    const OpenAddress open = open_unmapped(address);
+    return contains(open_unmapped(address), mapped);
+}
+
+bool NetworkSet::contains(const OpenAddress& open, Mapped mapped) const {
     if (!open.is_valid) {
         return false;
     }

@@ -18,8 +18,6 @@ constexpr std::string_view key_purpose = "client tags";
 constexpr std::size_t requests_abreast = 64;
 constexpr std::size_t blocks_per_request = 3;
 constexpr std::size_t v4_size = 4;
-constexpr std::size_t kind_position = 8;
-constexpr std::size_t address_position = 9;
 
 // The octet between fingerprint and address: each kind of tag is a domain of its own.
 enum class Kind : std::uint8_t {
@@ -31,37 +29,49 @@ enum class Kind : std::uint8_t {
     client_day_v6 = 6,
 };
 
-struct Shape {
-    Kind v4;
-    Kind v6;
-    std::size_t v4_octets;
-    std::size_t v6_octets;
-};
-constexpr Shape client_shape = {Kind::client_v4, Kind::client_v6, 4, 7};     // /32, /56
-constexpr Shape network_shape = {Kind::network_v4, Kind::network_v6, 3, 5};  // /24, /40
-constexpr Shape client_day_shape = {Kind::client_day_v4, Kind::client_day_v6, 4, 7};
+// Octets of the address that count.
+constexpr unsigned client_v4_octets = 4;   // /32
+constexpr unsigned client_v6_octets = 7;   // /56
+constexpr unsigned network_v4_octets = 3;  // /24
+constexpr unsigned network_v6_octets = 5;  // /40
 
-// The same octets on every machine: the most significant one first.
+// The same octets on every machine, whichever of them the processor puts first.
 std::uint64_t big_endian(std::uint64_t value) {
     if constexpr (std::endian::native == std::endian::little) {
         value = __builtin_bswap64(value);
     }
     return value;
 }
-
-// `shape` is a constant where it is called, and sizes are then too.
-template <const Shape& shape>
-AesBlock block_of(std::uint64_t fingerprint, ByteView address) {
-    AesBlock block{};
-    const std::uint64_t name = big_endian(fingerprint);
-    std::memcpy(block.data(), &name, sizeof name);
-    if (address.size() == v4_size) {
-        block[kind_position] = static_cast<std::byte>(shape.v4);
-        std::memcpy(block.data() + address_position, address.data(), shape.v4_octets);
-    } else {
-        block[kind_position] = static_cast<std::byte>(shape.v6);
-        std::memcpy(block.data() + address_position, address.data(), shape.v6_octets);
+std::uint64_t little_endian(std::uint64_t value) {
+    if constexpr (std::endian::native == std::endian::big) {
+        value = __builtin_bswap64(value);
     }
+    return value;
+}
+
+// An address as a number: its first octet is the lowest one. Of an IPv6 address the first eight.
+struct Number {
+    std::uint64_t octets = 0;
+    bool is_v4 = false;
+};
+Number number_of(ByteView address) {
+    Number number{.octets = 0, .is_v4 = address.size() == v4_size};
+    if (number.is_v4) {
+        std::memcpy(&number.octets, address.data(), v4_size);
+    } else {
+        std::memcpy(&number.octets, address.data(), sizeof number.octets);
+    }
+    number.octets = little_endian(number.octets);
+    return number;
+}
+
+AesBlock block_of(std::uint64_t fingerprint, Kind kind, std::uint64_t address, unsigned octets) {
+    const std::uint64_t kept = address & ((std::uint64_t{1} << 8U * octets) - 1);
+    const std::array<std::uint64_t, 2> words = {
+        big_endian(fingerprint), little_endian(kept << 8U | static_cast<std::uint64_t>(kind))};
+    AesBlock block;
+    static_assert(sizeof words == sizeof block);
+    std::memcpy(block.data(), words.data(), sizeof block);
     return block;
 }
 
@@ -92,43 +102,47 @@ struct Tagger::Impl {
     Aes128 aes;
     std::shared_ptr<const NetworkSet> networks;
 
-    TagFate fate_of(dnstap::ClientAddress address) const {
-        switch (form_of(address)) {
-            case AddressForm::absent:
-                return TagFate::absent;
-            case AddressForm::malformed:
-                return TagFate::malformed;
-            case AddressForm::ipv4:
-            case AddressForm::ipv6:
-            case AddressForm::ipv4_mapped:
-                break;
+    TagFate fate_of(const OpenAddress& open, dnstap::ClientAddress address) const {
+        if (open.is_valid) [[likely]] {
+            return networks->contains(open, Mapped::as_ipv4) ? TagFate::counted : TagFate::outside;
         }
-        return networks->contains(address, Mapped::as_ipv4) ? TagFate::counted : TagFate::outside;
+        return address.is_absent() ? TagFate::absent : TagFate::malformed;
     }
 
     void tag_some(std::span<const TagRequest> requests, std::span<Tags> tags) {
         std::array<AesBlock, requests_abreast * blocks_per_request> blocks;
         std::size_t count = 0;
         for (std::size_t i = 0; i < requests.size(); ++i) {
+            const TagRequest& request = requests[i];
+            const OpenAddress open = open_unmapped(request.address);
             tags[i] = {};
-            tags[i].fate = fate_of(requests[i].address);
+            tags[i].fate = fate_of(open, request.address);
             if (tags[i].fate != TagFate::counted) {
                 continue;
             }
-            const ByteView address = open_unmapped(requests[i].address).octets;
-            tags[i].family = address.size() == v4_size ? Family::ipv4 : Family::ipv6;
-            const std::uint64_t fingerprint = requests[i].name_fingerprint;
-            blocks[count++] = block_of<client_shape>(fingerprint, address);
-            blocks[count++] = block_of<network_shape>(fingerprint, address);
-            blocks[count++] = block_of<client_day_shape>(0, address);
+            const Number client = number_of(open.octets);
+            tags[i].family = client.is_v4 ? Family::ipv4 : Family::ipv6;
+            blocks[count++] =
+                block_of(request.name_fingerprint, client.is_v4 ? Kind::client_v4 : Kind::client_v6,
+                         client.octets, client.is_v4 ? client_v4_octets : client_v6_octets);
+            blocks[count++] = block_of(
+                request.name_fingerprint, client.is_v4 ? Kind::network_v4 : Kind::network_v6,
+                client.octets, client.is_v4 ? network_v4_octets : network_v6_octets);
+            if (request.with_day) {
+                blocks[count++] =
+                    block_of(0, client.is_v4 ? Kind::client_day_v4 : Kind::client_day_v6,
+                             client.octets, client.is_v4 ? client_v4_octets : client_v6_octets);
+            }
         }
         aes.encrypt(std::span(blocks).first(count));
-        std::size_t next = 0;
-        for (Tags& tag : tags) {
-            if (tag.fate == TagFate::counted) {
-                tag.client = ClientTag{tag_of(blocks[next++])};
-                tag.network = NetworkTag{tag_of(blocks[next++])};
-                tag.client_day = ClientDayTag{tag_of(blocks[next++])};
+        const AesBlock* next = blocks.data();
+        for (std::size_t i = 0; i < requests.size(); ++i) {
+            if (tags[i].fate == TagFate::counted) {
+                tags[i].client = ClientTag{tag_of(*next++)};
+                tags[i].network = NetworkTag{tag_of(*next++)};
+                if (requests[i].with_day) {
+                    tags[i].client_day = ClientDayTag{tag_of(*next++)};
+                }
             }
         }
     }

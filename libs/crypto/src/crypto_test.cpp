@@ -12,6 +12,7 @@
 
 #include "tapir/crypto/aes.hpp"
 #include "tapir/crypto/base64.hpp"
+#include "tapir/crypto/certificate.hpp"
 #include "tapir/crypto/digest.hpp"
 #include "tapir/crypto/secret.hpp"
 #include "tapir/crypto/signature.hpp"
@@ -309,6 +310,23 @@ TEST(Rsa, RefusesWeakAndOddKeys) {
     EXPECT_FALSE(PublicKey::rsa(Bytes(255, std::byte{0xff}), hex("010001")));
     n[0] = std::byte{0};
     EXPECT_FALSE(PublicKey::rsa(n, hex("010001")));
+}
+
+TEST(Certificate, TellsItsEnd) {
+    // openssl req -x509 -newkey ed25519 -subj /CN=edge-1.example -days 3650, on 2026-11-26
+    const std::string pem =
+        "-----BEGIN CERTIFICATE-----\n"
+        "MIIBRjCB+aADAgECAhRPEMNcX50tmS9qvc4FPk5sUMayvDAFBgMrZXAwGTEXMBUG\n"
+        "A1UEAwwOZWRnZS0xLmV4YW1wbGUwHhcNMjYxMTI2MTkzNTI3WhcNMzYxMTIzMTkz\n"
+        "NTI3WjAZMRcwFQYDVQQDDA5lZGdlLTEuZXhhbXBsZTAqMAUGAytlcAMhAOeJU/px\n"
+        "qbUdpSSNuztwMEsux4e6lYL4WebRv59p17z6o1MwUTAdBgNVHQ4EFgQU7ktE5PKk\n"
+        "9bUTDnskBQkxeGeuehMwHwYDVR0jBBgwFoAU7ktE5PKk9bUTDnskBQkxeGeuehMw\n"
+        "DwYDVR0TAQH/BAUwAwEB/zAFBgMrZXADQQCLjVfHRejFCnhYtq/7uXLsrgs2+9l1\n"
+        "YfrTyTL6f3RQJdJ0DiDfD0JrRqWyp7JD0cWjCAHZowdE098OiS3aOCUE\n"
+        "-----END CERTIFICATE-----\n";
+    EXPECT_EQ(certificate_end("Subject: x\n" + pem).value().to_string(), "2036-11-23T19:35:27Z");
+    EXPECT_FALSE(certificate_end(""));
+    EXPECT_FALSE(certificate_end(pem.substr(0, 200)));
 }
 
 }  // namespace

@@ -66,6 +66,24 @@ Result<ReadQuestion, MessageError> read_question(ByteView wire, std::size_t at, 
     return read;
 }
 
+// The first one into the message; where they end.
+Result<std::size_t, MessageError> read_questions(Message& message, std::uint16_t count,
+                                                 NameBuffer& scratch) {
+    if (count == 0) {
+        return header_size;
+    }
+    const auto first = TRY(read_question(message.wire, header_size, message.pointers, scratch));
+    message.question = first.question;
+    message.question_count = 1;
+    std::size_t at = first.end;
+    NameBuffer other;
+    for (; message.question_count < count; ++message.question_count) {
+        const auto next = TRY(read_question(message.wire, at, message.pointers, other));
+        at = next.end;
+    }
+    return at;
+}
+
 // The upper eight bits of the last OPT among the additional records; 0 if there is none.
 struct ReadRecords {
     std::uint32_t extended_rcode = 0;
@@ -88,45 +106,72 @@ Result<Fixed, MessageError> read_fixed(ByteView wire, std::size_t at) {
     return Fixed{at, rdata_size};
 }
 
-// Walks all records without looking at more than their shape. Where `check_names`, names behind
-// pointers are looked at too.
+// Where the name at `at`, which is inside, ends. Where `check_names`, names behind pointers are
+// looked at too.
+Result<std::size_t, NameError> end_of_name(const Message& message, std::size_t at, bool check_names,
+                                           NameBuffer& buffer) {
+    if (!check_names) {
+        return skip_name(message.wire, at);
+    }
+    const auto name = read_name(message.wire, at, buffer, message.pointers);
+    if (!name) {
+        return fail(name.error());
+    }
+    return name->end;
+}
+
+// The same for what owners usually are: a pointer to the question or to what was not to be looked
+// at, or the root. 0: another name.
+std::size_t end_of_usual_name(const Message& message, std::size_t at, bool check_names) {
+    const unsigned first = std::to_integer<unsigned>(message.wire[at]);
+    if (first == 0) {
+        return at + 1;
+    }
+    if (first < 0xC0 || message.wire.size() - at < 2) {
+        return 0;
+    }
+    // The first question's name has been read; without a pointer in it, one more is not too many.
+    const bool is_question = u16_at(message.wire, at) == (0xC000U | header_size) &&
+                             message.question_count > 0 &&
+                             message.question.name.wire().data() == &message.wire[header_size];
+    return !check_names || is_question ? at + 2 : 0;
+}
+
+// Walks all records without looking at more than their shape.
 ReadRecords walk_records(const Message& message, bool check_names) {
     ReadRecords read;
     NameBuffer buffer;
     const ByteView wire = message.wire;
     std::size_t at = message.records_offset;
     for (std::size_t section = 0; section < message.record_counts.size(); ++section) {
-        for (unsigned i = 0; i < message.record_counts[section]; ++i) {
+        for (unsigned left = message.record_counts[section]; left > 0; --left) {
             if (at == wire.size()) {
                 return read;
             }
-            std::size_t end = 0;
-            if (check_names) {
-                const auto name = read_name(wire, at, buffer, message.pointers);
-                if (!name) {
-                    read.error = from_name(name.error());
+            std::size_t end = end_of_usual_name(message, at, check_names);
+            if (end == 0) [[unlikely]] {
+                const auto other = end_of_name(message, at, check_names, buffer);
+                if (!other) {
+                    read.error = from_name(other.error());
                     return read;
                 }
-                end = name->end;
-            } else {
-                const auto skipped = skip_name(wire, at);
-                if (!skipped) {
-                    read.error = from_name(skipped.error());
-                    return read;
-                }
-                end = *skipped;
+                end = *other;
             }
             // An owner name alone at the very end: the fixed part is missing, a fault.
-            const auto fixed = read_fixed(wire, end);
-            if (!fixed) {
-                read.error = fixed.error();
+            if (wire.size() - end < record_fixed_size) [[unlikely]] {
+                read.error = MessageError::truncated_record;
+                return read;
+            }
+            const std::size_t rdata_size = u16_at(wire, end + 8);
+            if (wire.size() - end - record_fixed_size < rdata_size) [[unlikely]] {
+                read.error = MessageError::truncated_rdata;
                 return read;
             }
             const bool is_additional = section == static_cast<std::size_t>(Section::additional);
             if (is_additional && static_cast<RrType>(u16_at(wire, end)) == RrType::opt) {
-                read.extended_rcode = u32_at(wire, end + 4) >> 24U;
+                read.extended_rcode = std::to_integer<std::uint32_t>(wire[end + 4]);
             }
-            at = end + record_fixed_size + fixed->rdata_size;
+            at = end + record_fixed_size + rdata_size;
         }
     }
     return read;
@@ -163,45 +208,40 @@ Error to_error(MessageError error) {
 }
 
 Result<Message, MessageError> Message::parse(ByteView wire, Depth depth, NameBuffer& scratch) {
-    if (wire.size() < header_size) {
+    Message message;
+    TRY(message.assign(wire, depth, scratch));
+    return message;
+}
+
+Result<void, MessageError> Message::assign(ByteView octets, Depth depth, NameBuffer& scratch) {
+    if (octets.size() < header_size) {
         return fail(MessageError::truncated_header);
     }
-    Message message;
-    message.wire = wire;
-    message.id = u16_at(wire, 0);
-    message.flags = u16_at(wire, 2);
-    message.rcode = static_cast<Rcode>(message.flags & flag::rcode_mask);
-    message.pointers = depth == Depth::compatible ? Pointers::anywhere : Pointers::backwards;
-    message.records_offset = header_size;
+    wire = octets;
+    id = u16_at(wire, 0);
+    flags = u16_at(wire, 2);
+    rcode = static_cast<Rcode>(flags & flag::rcode_mask);
+    question_count = 0;
+    question = {};
+    record_counts = {};
+    records_offset = header_size;
+    records_broken = false;
+    pointers = depth == Depth::compatible ? Pointers::anywhere : Pointers::backwards;
     if (wire.size() == header_size) {
-        return message;
+        return {};
     }
-    const std::uint16_t questions = u16_at(wire, 4);
-    NameBuffer other;
-    std::size_t at = header_size;
-    for (unsigned i = 0; i < questions; ++i) {
-        const auto read = read_question(wire, at, message.pointers, i == 0 ? scratch : other);
-        if (!read) {
-            return fail(read.error());
-        }
-        if (i == 0) {
-            message.question = read->question;
-        }
-        at = read->end;
-        ++message.question_count;
+    const std::size_t end = TRY(read_questions(*this, u16_at(wire, 4), scratch));
+    records_offset = static_cast<std::uint32_t>(end);
+    for (std::size_t section = 0; section < record_counts.size(); ++section) {
+        record_counts[section] = u16_at(wire, 6 + 2 * section);
     }
-    message.records_offset = static_cast<std::uint32_t>(at);
-    for (std::size_t section = 0; section < message.record_counts.size(); ++section) {
-        message.record_counts[section] = u16_at(wire, 6 + 2 * section);
-    }
-    const ReadRecords records = walk_records(message, depth == Depth::compatible);
+    const ReadRecords records = walk_records(*this, depth == Depth::compatible);
     if (records.error && depth == Depth::compatible) {
         return fail(*records.error);
     }
-    message.records_broken = records.error.has_value();
-    message.rcode =
-        static_cast<Rcode>(records.extended_rcode << 4U | (message.flags & flag::rcode_mask));
-    return message;
+    records_broken = records.error.has_value();
+    rcode = static_cast<Rcode>(records.extended_rcode << 4U | (flags & flag::rcode_mask));
+    return {};
 }
 
 std::optional<Question> QuestionReader::next(NameBuffer& scratch) {

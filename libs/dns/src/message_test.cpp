@@ -163,6 +163,27 @@ TEST(Message, JudgesRecordsOnlyAtDepthCompatible) {
     }
 }
 
+// An owner that points at the question is one pointer more than the question's own name.
+TEST(Message, CountsThePointersOfAnOwnerBehindThoseOfTheQuestion) {
+    constexpr std::size_t chain_start = header_size + 6 + 11;  // in the RDATA of the first record
+    for (const std::size_t in_chain : {pointer_count_max - 2, pointer_count_max - 1}) {
+        Bytes wire = header(0x8180, 1, 2);
+        append_u16(wire, 0xC000 | chain_start);
+        append_u32(wire, 0x0001'0001);
+        wire = wire + Bytes{std::byte{0}, std::byte{0}, std::byte{16}, std::byte{0}, std::byte{1}};
+        append_u32(wire, 0);
+        append_u16(wire, static_cast<std::uint16_t>(2 * in_chain + 1));
+        for (std::size_t i = 1; i <= in_chain; ++i) {
+            append_u16(wire, static_cast<std::uint16_t>(0xC000 | (chain_start + 2 * i)));
+        }
+        append_u8(wire, 0);
+        append_u16(wire, 0xC000 | header_size);
+        wire = wire + Bytes(10, std::byte{0});
+        EXPECT_EQ(verdict(wire, Depth::compatible),
+                  in_chain + 2 > pointer_count_max ? "name_pointer_count" : "ok");
+    }
+}
+
 TEST(Message, ShowsAllQuestions) {
     // The second question's name is the first's last label by a pointer.
     const Bytes wire = header(0x8180, 2) + question("a.example", 1) +

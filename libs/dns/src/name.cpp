@@ -1,6 +1,8 @@
 #include "tapir/dns/name.hpp"
 
 #include <algorithm>
+#include <bit>
+#include <cstring>
 
 #include "tapir/base/assert.hpp"
 
@@ -15,24 +17,58 @@ constexpr std::size_t octet_at(ByteView wire, std::size_t i) {
     return std::to_integer<std::size_t>(wire[i]);
 }
 
-// Eight octets at a time, so up to seven behind the first `size` are written too. Length octets are
-// at most 63, below 'A': so the wire form can be folded without looking at its labels.
-void lower(std::span<std::byte, name_size_max + 1> octets, std::size_t size) {
+// Octets in lower case, many at once. Length octets are at most 63, below 'A': so the wire form can
+// be folded without looking at its labels.
+std::uint64_t lower(std::uint64_t octets) {
     constexpr std::uint64_t ones = 0x0101'0101'0101'0101;
-    constexpr std::size_t word_size = sizeof(std::uint64_t);
-    const std::size_t end = (size + word_size - 1) / word_size * word_size;
-    std::fill(octets.begin() + static_cast<std::ptrdiff_t>(size),
-              octets.begin() + static_cast<std::ptrdiff_t>(end), std::byte{0});
-    for (std::size_t i = 0; i < size; i += word_size) {
-        std::uint64_t word = 0;
-        std::memcpy(&word, octets.data() + i, sizeof word);
-        // Bit 7 of an octet: seven bits of it are at least 'A', or above 'Z'.
-        const std::uint64_t seven = word & (0x7F * ones);
-        const std::uint64_t from_a = seven + (0x80 - 'A') * ones;
-        const std::uint64_t above_z = seven + (0x7F - 'Z') * ones;
-        const std::uint64_t upper = (from_a ^ above_z) & ~word & (0x80 * ones);
-        word |= upper >> 2U;
-        std::memcpy(octets.data() + i, &word, sizeof word);
+    // Bit 7 of an octet: seven bits of it are at least 'A', or above 'Z'.
+    const std::uint64_t seven = octets & (0x7F * ones);
+    const std::uint64_t from_a = seven + (0x80 - 'A') * ones;
+    const std::uint64_t above_z = seven + (0x7F - 'Z') * ones;
+    const std::uint64_t upper = (from_a ^ above_z) & ~octets & (0x80 * ones);
+    return octets | upper >> 2U;
+}
+// Sixteen octets, signed because that is what processors compare.
+using Piece = signed char __attribute__((vector_size(16)));
+using Unsigned = unsigned char __attribute__((vector_size(16)));
+Piece lower(Piece octets) {
+    // 'A' to 'Z' become the lowest 26.
+    constexpr auto first = static_cast<unsigned char>(0x80 - 'A');
+    constexpr auto end = static_cast<signed char>(0x80 + 26);
+    constexpr signed char to_lower_case = 0x20;
+    const Piece moved = std::bit_cast<Piece>(std::bit_cast<Unsigned>(octets) + first);
+    return octets | ((moved < end) & to_lower_case);
+}
+
+template <class T>
+T load(const std::byte* at) {
+    T value;
+    std::memcpy(&value, at, sizeof value);
+    return value;
+}
+
+// Copies pieces of T, the last of them over the one before, so that no octet around is touched and
+// no size takes longer to choose a way for. `size` is at least that of a T. Everything at `to` may
+// be at `from` too, or begin before it.
+template <class T>
+void copy_lower_by(std::byte* to, const std::byte* from, std::size_t size) {
+    const T last = lower(load<T>(from + size - sizeof(T)));
+    for (std::size_t at = 0; at + sizeof(T) < size; at += sizeof(T)) {
+        const T piece = lower(load<T>(from + at));
+        std::memcpy(to + at, &piece, sizeof piece);
+    }
+    std::memcpy(to + size - sizeof(T), &last, sizeof last);
+}
+
+void copy_lower(std::byte* to, const std::byte* from, std::size_t size) {
+    if (size >= sizeof(Piece)) {
+        copy_lower_by<Piece>(to, from, size);
+    } else if (size >= sizeof(std::uint64_t)) {
+        copy_lower_by<std::uint64_t>(to, from, size);
+    } else {
+        for (std::size_t i = 0; i < size; ++i) {
+            to[i] = to_lower(from[i]);
+        }
     }
 }
 
@@ -400,19 +436,20 @@ void FoldedName::assign(NameView name) {
     size_ = name.size_;
     label_count_ = name.label_count_;
     // It may be a view of these very octets.
-    std::memmove(octets_.data(), name.data_, name.size_);
-    lower(octets_, name.size_);
+    copy_lower(octets_.data(), name.data_, name.size_);
     std::size_t at = 0;
     for (std::size_t labels = label_count_; labels > 0; --labels) {
         starts_[labels] = static_cast<std::uint8_t>(at);
         at += 1 + std::to_integer<std::size_t>(octets_[at]);
     }
     starts_[0] = static_cast<std::uint8_t>(at);
-    fingerprints_[0] = root_fingerprint;
+    std::uint64_t fingerprint = root_fingerprint;
+    fingerprints_[0] = fingerprint;
     for (std::size_t labels = 1; labels <= label_count_; ++labels) {
         const std::size_t start = starts_[labels];
-        fingerprints_[labels] = XXH3_64bits_withSeed(
-            octets_.data() + start, starts_[labels - 1] - start, fingerprints_[labels - 1]);
+        fingerprint =
+            XXH3_64bits_withSeed(octets_.data() + start, starts_[labels - 1] - start, fingerprint);
+        fingerprints_[labels] = fingerprint;
     }
 }
 

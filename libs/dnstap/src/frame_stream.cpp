@@ -1,6 +1,7 @@
 #include "tapir/dnstap/frame_stream.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "control.hpp"
@@ -13,10 +14,8 @@ namespace {
 std::uint32_t u32_at(ByteView octets, std::size_t position) {
     TAPIR_DEBUG_ASSERT(position + sizeof(std::uint32_t) <= octets.size());
     std::uint32_t value = 0;
-    for (const std::byte octet : octets.subspan(position, sizeof value)) {
-        value = value << 8U | std::to_integer<std::uint32_t>(octet);
-    }
-    return value;
+    std::memcpy(&value, octets.data() + position, sizeof value);
+    return std::endian::native == std::endian::little ? __builtin_bswap32(value) : value;
 }
 
 bool is_stop(ByteView control) {

@@ -1,6 +1,8 @@
 #include "tapir/dnstap/message.hpp"
 
 #include <array>
+#include <bit>
+#include <cstring>
 #include <limits>
 #include <type_traits>
 
@@ -61,7 +63,7 @@ struct Read {
     std::uint64_t value = 0;
 };
 
-// A varint of any length. Out of line, so that what is usual stays small.
+// A varint of any length, octet by octet.
 [[gnu::noinline]] Read read_varint(const std::byte* at, const std::byte* end) {
     std::uint64_t value = 0;
     for (unsigned shift = 0; shift < 64 && at != end; shift += 7) {
@@ -75,6 +77,27 @@ struct Read {
         }
     }
     return {};
+}
+
+// The same for varints of at most eight octets where eight octets are there: no loop, since what
+// is usual (times, ports, lengths) has two to five octets.
+inline Read read_some_varint(const std::byte* at, const std::byte* end) {
+    if constexpr (std::endian::native == std::endian::little) {
+        std::uint64_t word = 0;
+        if (static_cast<std::size_t>(end - at) >= sizeof word) {
+            std::memcpy(&word, at, sizeof word);
+            const std::uint64_t stops = ~word & 0x8080'8080'8080'8080;
+            if (stops != 0) [[likely]] {
+                // All up to the first octet without its upper bit, seven bits of each put together.
+                word &= stops ^ (stops - 1);
+                word = (word & 0x007F'007F'007F'007F) | (word & 0x7F00'7F00'7F00'7F00) >> 1U;
+                word = (word & 0x0000'3FFF'0000'3FFF) | (word & 0x3FFF'0000'3FFF'0000) >> 2U;
+                word = (word & 0x0000'0000'0FFF'FFFF) | (word & 0x0FFF'FFFF'0000'0000) >> 4U;
+                return {at + std::countr_zero(stops) / 8 + 1, word};
+            }
+        }
+    }
+    return read_varint(at, end);
 }
 
 // Where the group of `field` ends that was opened before `at`; null if it is astray.
@@ -91,11 +114,11 @@ public:
     bool is_at_end() const { return at_ == end_; }
     const std::byte* at() const { return at_; }
 
-    std::uint64_t varint() {
+    [[gnu::always_inline]] std::uint64_t varint() {
         if (at_ != end_ && std::to_integer<unsigned>(*at_) < 0x80) [[likely]] {
             return std::to_integer<std::uint64_t>(*at_++);
         }
-        const Read read = read_varint(at_, end_);
+        const Read read = read_some_varint(at_, end_);
         if (read.next == nullptr) {
             return fail_now();
         }
@@ -103,9 +126,19 @@ public:
         return read.value;
     }
 
-    Tag tag() {
+    [[gnu::always_inline]] Tag tag() {
         // Fields 1 to 15 are one octet, and all of dnstap's are among them.
-        const std::uint64_t value = varint();
+        if (at_ != end_ && std::to_integer<unsigned>(*at_) - 8 < 0x78) [[likely]] {
+            const auto octet = std::to_integer<std::uint32_t>(*at_++);
+            return {octet >> 3U, static_cast<Wire>(octet & 7U)};
+        }
+        const Read read = read_varint(at_, end_);
+        if (read.next == nullptr) {
+            fail_now();
+            return {};
+        }
+        at_ = read.next;
+        const std::uint64_t value = read.value;
         const std::uint64_t field = value >> 3U;
         if (field - 1 >= field_number_max) {
             fail_now();
@@ -114,7 +147,7 @@ public:
         return {static_cast<std::uint32_t>(field), static_cast<Wire>(value & 7U)};
     }
 
-    std::uint32_t fixed32() {
+    [[gnu::always_inline]] std::uint32_t fixed32() {
         if (remaining() < 4) {
             return static_cast<std::uint32_t>(fail_now());
         }
@@ -126,7 +159,7 @@ public:
         return value;
     }
 
-    ByteView bytes() {
+    [[gnu::always_inline]] ByteView bytes() {
         const std::uint64_t size = varint();
         if (size > remaining()) {
             fail_now();
@@ -138,7 +171,7 @@ public:
     }
 
     // Skips the value of a field that nobody asked for, groups with all they hold.
-    void skip(Tag tag) {
+    [[gnu::always_inline]] void skip(Tag tag) {
         if (tag.wire != Wire::group_start) {
             skip_plain(tag.wire);
             return;
@@ -151,7 +184,7 @@ public:
         }
     }
 
-    void skip_plain(Wire wire) {
+    [[gnu::always_inline]] void skip_plain(Wire wire) {
         switch (wire) {
             case Wire::varint:
                 varint();
@@ -239,17 +272,8 @@ bool take_more(Walker& in, Tag tag, Message& out) {
         case key(inner::socket_family, Wire::varint):
             out.family = static_cast<SocketFamily>(u32());
             return true;
-        case key(inner::socket_protocol, Wire::varint):
-            out.protocol = static_cast<SocketProtocol>(u32());
-            return true;
-        case key(inner::response_address, Wire::bytes):
-            out.response_address = ClientAddress(in.bytes());
-            return true;
         case key(inner::query_port, Wire::varint):
             out.query_port = u32();
-            return true;
-        case key(inner::response_port, Wire::varint):
-            out.response_port = u32();
             return true;
         case key(inner::query_time_sec, Wire::varint):
             out.query_time_s = in.varint();
@@ -281,8 +305,18 @@ bool parse_inner(ByteView bytes, Out& out, bool& has_type) {
                 out.type = static_cast<MessageType>(static_cast<std::uint32_t>(in.varint()));
                 has_type = true;
                 break;
+            case key(inner::socket_protocol, Wire::varint):
+                // NOLINTNEXTLINE(clang-analyzer-optin.core.EnumCastOutOfRange): kept as it is
+                out.protocol = static_cast<SocketProtocol>(static_cast<std::uint32_t>(in.varint()));
+                break;
             case key(inner::query_address, Wire::bytes):
                 out.query_address = ClientAddress(in.bytes());
+                break;
+            case key(inner::response_address, Wire::bytes):
+                out.response_address = ClientAddress(in.bytes());
+                break;
+            case key(inner::response_port, Wire::varint):
+                out.response_port = static_cast<std::uint32_t>(in.varint());
                 break;
             case key(inner::response_time_sec, Wire::varint):
                 out.response_time_s = in.varint();

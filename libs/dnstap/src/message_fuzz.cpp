@@ -173,6 +173,9 @@ void check_both(ByteView frame, const Result<dnstap::Message, dnstap::MessageErr
     TAPIR_ASSERT(fields->response_time_ns == message->response_time_ns);
     TAPIR_ASSERT(fields->response_time() == message->response_time());
     TAPIR_ASSERT(fields->query_address.is_absent() == message->query_address.is_absent());
+    TAPIR_ASSERT(fields->protocol == message->protocol);
+    TAPIR_ASSERT(fields->response_address.is_absent() == message->response_address.is_absent());
+    TAPIR_ASSERT(fields->response_port == message->response_port);
     const auto& ours = fields->response_message;
     const auto& theirs = message->response_message;
     TAPIR_ASSERT(ours.has_value() == theirs.has_value());

@@ -322,6 +322,37 @@ bool fields_agree(ByteView frame) {
            place(whole->response_message) == place(fields->response_message);
 }
 
+// The octets of a number may be read eight at a time or one by one: whatever follows it, the number
+// is the same.
+RC_GTEST_PROP(ResponseFields, ReadNumbersOfAnyLengthWhateverFollows, ()) {
+    const std::uint64_t number =
+        *rc::gen::arbitrary<std::uint64_t>() >> *rc::gen::inRange<unsigned>(0, 64);
+    const auto after = *rc::gen::inRange<std::size_t>(0, 12);
+    Bytes inner{std::byte{8}, std::byte{6}, std::byte{0x60}};
+    testing::append_varint(inner, number);
+    if (after > 0) {
+        inner.push_back(std::byte{0x7A});  // a policy: bytes that are walked too
+        inner.push_back(std::byte{0});
+        for (std::size_t i = 1; i < after; ++i) {
+            inner.push_back(std::byte{0x08});
+            inner.push_back(std::byte{6});
+        }
+    }
+    Bytes frame;
+    testing::append_octets(frame, 14, inner);
+    testing::append_number(frame, 15, 1);
+    const auto fields = ResponseFields::parse(frame);
+    RC_ASSERT(fields.has_value());
+    RC_ASSERT(fields->response_time_s == number);
+    // At the very end of the frame.
+    Bytes last{std::byte{0x78}, std::byte{1}, std::byte{0x72}};
+    last.push_back(static_cast<std::byte>(inner.size()));
+    append(last, inner);
+    const auto again = ResponseFields::parse(last);
+    RC_ASSERT(again.has_value());
+    RC_ASSERT(again->response_time_s == number);
+}
+
 TEST(ResponseFields, AreThoseOfTheWholeMessage) {
     for (const char* name : {"unbound-1.17.1-all", "bind-9.18.49-all", "kresd-5.6.0-client",
                              "pdns-recursor-4.8.8-resolver", "dnsdist-1.7.3-client"}) {

@@ -21,8 +21,8 @@ Result<BatchLeaf> leaf_of(const ReadyBatch& batch, const LeafContext& context,
     leaf.set("profile", privacy::to_string(context.profile))
         .set("single_site", context.single_site)
         .set("software", context.version)
-        .commit("settings", commit("settings", as_bytes(context.settings)))
-        .commit("lists", commit("lists", as_bytes(context.lists)));
+        .commit("settings", commit("settings", as_bytes(batch.settings)))
+        .commit("lists", commit("lists", as_bytes(batch.lists)));
     for (const auto& released : batch.payloads) {
         const privacy::Payload& payload = released.value();
         const std::string name = path(payload);

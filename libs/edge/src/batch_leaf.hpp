@@ -21,9 +21,7 @@ using SaltSource = std::function<ledger::Salt(std::string_view batch, std::strin
 struct LeafContext {
     privacy::Profile profile = privacy::Profile::standard;
     bool single_site = false;
-    std::string version;   // of the software
-    std::string settings;  // that shape what leaves; only a commitment goes into the leaf
-    std::string lists;     // digests of the lists' files, one a line; likewise
+    std::string version;  // of the software
 };
 
 // Where a payload lies, from the folder that the ledger lies in: the name that it has in the leaf.

@@ -27,14 +27,16 @@ inline constexpr std::size_t unwritten_size_max = 64U << 20U;  // octets
 // limits above the oldest is lost, counted.
 class BatchWriter final : public BatchSink {
 public:
-    // `on_batch` is called when some are on the disk; may be empty.
+    // `on_batch` is called when some are on the disk; may be empty. `make_room`, if there is one,
+    // when the disk is full: whether it has freed some.
     BatchWriter(Outbox& outbox, Seen& seen, LeafContext context, SaltSource salts,
-                std::function<void()> on_batch)
+                std::function<void()> on_batch, std::function<bool()> make_room = {})
         : outbox_(outbox),
           seen_(seen),
           context_(std::move(context)),
           salts_(std::move(salts)),
-          on_batch_(std::move(on_batch)) {}
+          on_batch_(std::move(on_batch)),
+          make_room_(std::move(make_room)) {}
 
     BatchWriter(const BatchWriter&) = delete;
     BatchWriter& operator=(const BatchWriter&) = delete;
@@ -68,13 +70,21 @@ private:
 
     void write() {
         bool is_any = false;
-        while (!unwritten_.empty() && outbox_.put(unwritten_.front(), context_, salts_)) {
+        while (!unwritten_.empty() && put_oldest()) {
             is_any = true;
             settle_oldest(Seen::Settle::kept);
         }
         if (is_any && on_batch_) {
             on_batch_();
         }
+    }
+
+    bool put_oldest() {
+        auto put = outbox_.put(unwritten_.front(), context_, salts_);
+        while (!put && put.error().code() == Code::exhausted && make_room_ && make_room_()) {
+            put = outbox_.put(unwritten_.front(), context_, salts_);
+        }
+        return put.has_value();
     }
 
     // Its names may be released again: under `compatible` at once, else when the day's table of
@@ -95,6 +105,7 @@ private:
     const LeafContext context_;
     const SaltSource salts_;
     const std::function<void()> on_batch_;
+    const std::function<bool()> make_room_;
     std::deque<ReadyBatch> unwritten_;  // the oldest first
     std::size_t unwritten_size_ = 0;    // octets of their payloads
 };

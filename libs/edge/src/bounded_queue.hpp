@@ -90,6 +90,11 @@ public:
         return item;
     }
 
+    std::size_t size() const {
+        const std::lock_guard lock(mutex_);
+        return items_.size();
+    }
+
     // No more will be pushed; what is there can still be popped.
     void close() {
         {
@@ -102,7 +107,7 @@ public:
 
 private:
     const std::size_t size_max_;
-    std::mutex mutex_;
+    mutable std::mutex mutex_;
     std::condition_variable filled_;
     std::condition_variable emptied_;
     std::deque<T> items_;

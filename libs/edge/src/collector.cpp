@@ -1,5 +1,6 @@
 #include "collector.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "tapir/names/list.hpp"
@@ -35,6 +36,14 @@ std::string lower_of(std::string_view name) {
     return lower;
 }
 
+std::string joined(const std::vector<std::string>& texts) {
+    std::string out;
+    for (const std::string& text : texts) {
+        out += text;
+    }
+    return out;
+}
+
 privacy::RowCandidate candidate_of(const names::NameIndex& index, const RowTable& table,
                                    std::uint32_t number) {
     const Row& row = table[number];
@@ -60,12 +69,12 @@ privacy::RowCandidate candidate_of(const names::NameIndex& index, const RowTable
     out.other_rcode_count = counter(RowCounter::other_rcode);
     out.edm_status_bits = entry.kind == names::EntryKind::suffix ? products::edm_status::suffix
                                                                  : products::edm_status::exact;
-    out.v4client_count = table.estimate(row.v4.clients);
-    out.v6client_count = table.estimate(row.v6.clients);
-    out.v4client_count_hll = table.sketch(row.v4.clients);
-    out.v6client_count_hll = table.sketch(row.v6.clients);
-    candidate.v4_networks = row.v4.networks.count();
-    candidate.v6_networks = row.v6.networks.count();
+    out.v4client_count = table.estimate(row.v4);
+    out.v6client_count = table.estimate(row.v6);
+    out.v4client_count_hll = table.sketch(row.v4);
+    out.v6client_count_hll = table.sketch(row.v6);
+    candidate.v4_networks = table.network_count(row.v4);
+    candidate.v6_networks = table.network_count(row.v6);
     return candidate;
 }
 
@@ -83,6 +92,7 @@ Collector::Collector(const CollectorSettings& settings, std::shared_ptr<const Li
       log_(log),
       sink_(sink),
       names_(settings.gate, &wildcards) {
+    note(*lists_);
     if (privacy::row_clients_min(settings.gate.profile) == 0 || settings.single_interval) {
         return;
     }
@@ -91,6 +101,21 @@ Collector::Collector(const CollectorSettings& settings, std::shared_ptr<const Li
         wide_.emplace_back(minutes, std::exchange(narrower, minutes), settings.wide_row_count_max,
                            settings.hll);
     }
+}
+
+void Collector::on_lists(const std::shared_ptr<const Lists>& lists) {
+    lists_ = lists;
+    note(*lists_);
+}
+
+void Collector::note(const Lists& lists) {
+    const auto add = [](std::vector<std::string>& used, const std::string& text) {
+        if (std::ranges::find(used, text) == used.end()) {
+            used.push_back(text);
+        }
+    };
+    add(lists_used_, lists.digests);
+    add(settings_used_, lists.shaping);
 }
 
 void Collector::on_batch(BatchResult&& result) {
@@ -104,6 +129,7 @@ void Collector::on_batch(BatchResult&& result) {
     for (const NameFound& found : result.names) {
         offer(found, result.text_of(found), *day_->gate);
     }
+    metrics_.names_ready(released_.size());
 }
 
 void Collector::count(Fate fate) {
@@ -137,6 +163,9 @@ void Collector::offer(const NameFound& found, std::string_view name, const priva
         if (offer.is_old) {
             metrics_.released_domain(*offer.is_old);
         }
+        if (settings_.board != nullptr) {
+            settings_.board->released(name.substr(found.domain_start));
+        }
         released_.push_back(std::move(released));
         released_names_.push_back(std::move(known_as));
     }
@@ -160,6 +189,7 @@ void Collector::on_minute_begin(Minute minute, const std::shared_ptr<const Day>&
     day_ = day;
     wildcards_.start_day(static_cast<std::uint64_t>(day->number));
     names_.turn(start, *day->gate);
+    metrics_.pending_fill(names_.pending(), names_.children());
 }
 
 void Collector::on_minute_end(Minute minute, std::optional<MinuteTable>&& table) {
@@ -175,24 +205,40 @@ void Collector::on_minute_end(Minute minute, std::optional<MinuteTable>&& table)
         table.emplace(MinuteTable{
             .minute = minute, .gate = day_->gate, .rows = RowTable(sketch::HllSettings{})});
     }
+    const std::shared_ptr<const Lists> lists = table->lists ? table->lists : lists_;
+    note(*lists);
+    metrics_.clients_left_out(table->rows.clients_left_out());
+    if (wide_lists_ && wide_lists_ != lists) {
+        close_wide();  // their rows are numbered as the list before has it
+    }
+    wide_lists_ = lists;
     for (std::size_t width = 0; width < wide_.size(); ++width) {
         if (auto over = wide_[width].begin(minute, table->gate)) {
-            gate_rows(std::move(*over), width + 1);
+            gate_rows(std::move(*over), width + 1, *wide_lists_);
         }
     }
     const UtcTime start = start_of(minute);
     gate_rows({.interval = {.start = start, .stop = start + minute_length},
                .rows = std::move(table->rows),
                .gate = std::move(table->gate)},
-              0);
+              0, *lists);
     for (std::size_t width = 0; width < wide_.size(); ++width) {
         if (auto over = wide_[width].end(minute)) {
-            gate_rows(std::move(*over), width + 1);
+            gate_rows(std::move(*over), width + 1, *wide_lists_);
         }
     }
 }
 
-void Collector::gate_rows(WideRows::Over&& over, std::size_t width) {
+// Early, with their true length.
+void Collector::close_wide() {
+    for (std::size_t width = 0; width < wide_.size(); ++width) {
+        if (auto over = wide_[width].close()) {
+            gate_rows(std::move(*over), width + 1, *wide_lists_);
+        }
+    }
+}
+
+void Collector::gate_rows(WideRows::Over&& over, std::size_t width, const Lists& lists) {
     // Most rows have too few clients whatever their threshold is: nothing is made of them.
     const unsigned clients_min =
         settings_.gate.watch != nullptr ? 0 : privacy::row_clients_min(settings_.gate.profile);
@@ -200,11 +246,10 @@ void Collector::gate_rows(WideRows::Over&& over, std::size_t width) {
     std::vector<privacy::RowCandidate> candidates;
     for (std::uint32_t i = 0; i < over.rows.size(); ++i) {
         const Row& row = over.rows[i];
-        if (over.rows.estimate(row.v4.clients) < clients_min &&
-            over.rows.estimate(row.v6.clients) < clients_min) {
+        if (over.rows.estimate(row.v4) < clients_min && over.rows.estimate(row.v6) < clients_min) {
             few_clients.push_back(i);
         } else {
-            candidates.push_back(candidate_of(lists_->well_known, over.rows, i));
+            candidates.push_back(candidate_of(lists.well_known, over.rows, i));
         }
     }
     auto released = privacy::release_histogram(settings_.gate, over.interval, std::move(candidates),
@@ -285,10 +330,14 @@ void Collector::cut(UtcTime time) {
         return;
     }
     released_.clear();
+    metrics_.names_ready(0);
     batch.payloads = std::exchange(payloads_, {});
     batch.events = std::move(events->messages);
     batch.names = std::exchange(released_names_, {});
     batch.suppressed = std::exchange(suppressed_, {});
+    batch.lists = joined(std::exchange(lists_used_, {}));
+    batch.settings = joined(std::exchange(settings_used_, {}));
+    note(*lists_);
     const privacy::Pending& pending = names_.pending();
     batch.suppressed.cells_evicted = pending.cells_evicted() - totals_.cells_evicted;
     batch.suppressed.names_evicted = pending.names_evicted() - totals_.names_evicted;
@@ -319,16 +368,11 @@ void Collector::finish(std::optional<DataClock::Bounds> bounds, UtcTime time) {
             gate_rows({.interval = interval,
                        .rows = std::move(single_->rows),
                        .gate = std::move(single_->gate)},
-                      0);
+                      0, *(single_->lists ? single_->lists : lists_));
             single_.reset();
         }
     }
-    // Early, with their true length.
-    for (std::size_t width = 0; width < wide_.size(); ++width) {
-        if (auto over = wide_[width].close()) {
-            gate_rows(std::move(*over), width + 1);
-        }
-    }
+    close_wide();
     cut(interval_.value_or(time));
 }
 

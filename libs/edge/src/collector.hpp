@@ -18,6 +18,7 @@
 #include "person_releases.hpp"
 #include "pipeline.hpp"
 #include "seen.hpp"
+#include "status.hpp"
 #include "tapir/base/guarded.hpp"
 #include "tapir/jose/jwk.hpp"
 #include "tapir/privacy/gate.hpp"
@@ -47,6 +48,9 @@ struct ReadyBatch {
     std::string by_person;  // who released which of them and why: a line each, for the ledger
     Suppressed suppressed;
     std::shared_ptr<const privacy::GateKey> key;
+    // What it was made with, for the leaf; of both, if lists changed meanwhile.
+    std::string lists;
+    std::string settings;
 };
 
 class BatchSink {
@@ -63,6 +67,7 @@ struct CollectorSettings {
     // Rows that may wait in each of the wider intervals, and how their clients are counted.
     std::size_t wide_row_count_max = edge::wide_row_count_max;
     sketch::HllSettings hll;
+    StatusBoard* board = nullptr;  // told of what is released; must outlive the collector
 };
 
 class Collector final : public Consumer {
@@ -75,6 +80,7 @@ public:
     void on_minute_begin(Minute minute, const std::shared_ptr<const Day>& day) override;
     void on_minute_end(Minute minute, std::optional<MinuteTable>&& table) override;
     void on_cut(UtcTime time) override;
+    void on_lists(const std::shared_ptr<const Lists>& lists) override;
 
     // Leaves with the next batch. From any thread.
     void add(PersonRelease&& release);
@@ -90,16 +96,21 @@ public:
 private:
     void offer(const NameFound& found, std::string_view name, const privacy::GateKey& key);
     // Rows of an interval; those short of their threshold go on from `width` to the next wider.
-    void gate_rows(WideRows::Over&& over, std::size_t width);
+    void gate_rows(WideRows::Over&& over, std::size_t width, const Lists& lists);
+    void close_wide();
     void withhold(const WideRows::Over& over, std::size_t width,
                   std::vector<std::uint32_t>&& few_clients,
                   std::vector<std::uint32_t>&& few_networks);
     void cut(UtcTime time);
     void take_requests(ReadyBatch& batch);
     void count(Fate fate);
+    // The open batch is made with these lists too.
+    void note(const Lists& lists);
 
     CollectorSettings settings_;
-    std::shared_ptr<const Lists> lists_;
+    std::shared_ptr<const Lists> lists_;   // that count now
+    std::vector<std::string> lists_used_;  // by the open batch: digests
+    std::vector<std::string> settings_used_;
     Seen& seen_;
     Wildcards& wildcards_;
     const jose::PrivateJwk& signer_;
@@ -112,7 +123,8 @@ private:
     std::shared_ptr<const Day> day_;
     std::optional<UtcTime> interval_;  // the one that is open, where cut by data
     std::optional<MinuteTable> single_;
-    std::vector<WideRows> wide_;  // narrow to wide; none where no row waits
+    std::vector<WideRows> wide_;               // narrow to wide; none where no row waits
+    std::shared_ptr<const Lists> wide_lists_;  // that their rows are of
     std::vector<privacy::Released<products::NewQname>> released_;
     std::vector<std::string> released_names_;  // of `released_`, as Seen knows them
     std::vector<privacy::Released<privacy::Payload>> payloads_;

@@ -45,6 +45,9 @@ public:
         : files_(files), state_(state), key_(key) {}
 
     Result<void> add(const ledger::Leaf& leaf) {
+        if (leaf.kind != "batch") {
+            return {};
+        }
         DayFigures& day = days_[leaf.time.to_string().substr(0, 10)];
         ++day.batches;
         const text::Json* const counts = leaf.members.find("counts");

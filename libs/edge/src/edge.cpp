@@ -6,11 +6,14 @@
 
 #include "input.hpp"
 #include "metrics_page.hpp"
+#include "seen_import.hpp"
 #include "setup.hpp"
+#include "state_version.hpp"
 #include "tapir/edge/station.hpp"
 #include "tapir/store/store.hpp"
 #include "tapir/world/chance.hpp"
 #include "tapir/world/clock.hpp"
+#include "tapir/world/host.hpp"
 #include "tapir/world/step_thread.hpp"
 
 namespace tapir::edge {
@@ -27,11 +30,14 @@ struct Ports {
     std::unique_ptr<store::Store> store;
 };
 
-Result<void> open_store(const text::Settings& settings, Ports& ports) {
+Result<void> open_store(const text::Settings& settings, Ports& ports, const Log& log) {
     const std::string& state = settings.string("state.dir");
     if (const auto made = ports.files.make_directories(state); !made) {
         return settings.refuse("state.dir", "a folder that this user can write",
                                made.error().what());
+    }
+    if (const auto entered = enter_state(ports.files, state, log); !entered) {
+        return settings.refuse("state.dir", "a folder of this version", entered.error().what());
     }
     auto store = store::open_rocksdb(state + "/store", store_families());
     if (!store) {
@@ -41,44 +47,39 @@ Result<void> open_store(const text::Settings& settings, Ports& ports) {
     return {};
 }
 
-Result<std::vector<std::unique_ptr<Input>>> open_inputs(const text::Settings& settings,
-                                                        Station& station, const Log& log,
-                                                        Counters& counters) {
-    std::vector<std::unique_ptr<Input>> inputs;
-    for (const char* key : {"input.unix", "input.tcp"}) {
-        const std::string& at = settings.string(key);
-        if (at.empty()) {
-            continue;
-        }
-        auto input = Input::open(at, station.pipeline(), log, counters);
-        if (!input) {
-            return settings.refuse(key, "a place to listen", input.error().what());
-        }
-        inputs.push_back(std::move(*input));
-    }
-    return inputs;
-}
-
 struct Until {
     world::Stop& stop;
     Duration end;  // monotonic
 };
 
+void tell_manager(const std::string& state, const Log& log) {
+    if (const auto told = world::notify_service_manager(state); !told) {
+        log.warn("edge", "the service manager cannot be told", {{"reason", told.error().what()}});
+    }
+}
+
 // True: a stop was asked for. False: the consent has lapsed, begin anew.
 Result<bool> run_profile(const text::Settings& settings, Station& station, Ports& ports,
-                         const Until& until, const Log& log) {
+                         const InheritedInputs& inherited, const Until& until, const Log& log) {
     TRY(station.begin());
-    const auto inputs = TRY(open_inputs(settings, station, log, ports.counters));
+    const auto inputs =
+        TRY(Inputs::open(settings, inherited, station.pipeline(), log, ports.counters));
     log.info("edge", "ready", {{"profile", station.profile()}});
+    tell_manager("READY=1\nSTATUS=ready, profile " + std::string(station.profile()), log);
     bool goes_on = true;
     while (goes_on && !until.stop.requested() && ports.clock.monotonic() < until.end) {
         const UtcTime next_second = ports.clock.now().second() + 1s;
-        until.stop.wait_for(std::max<Duration>(next_second - ports.clock.now(), 1ms));
+        const Duration pause = std::max<Duration>(next_second - ports.clock.now(), 1ms);
+        if (until.stop.wait_for(pause) == world::Stop::Event::reload) {
+            station.reload();
+        }
         goes_on = station.tick();
+        if (world::watchdog_interval()) {
+            tell_manager("WATCHDOG=1", log);  // each second: what hangs says nothing
+        }
     }
-    for (const auto& input : inputs) {
-        input->stop();
-    }
+    tell_manager("STOPPING=1", log);
+    inputs->stop();
     station.end();
     log.info("edge", "everything that was accepted is in the outbox",
              {{"batches", station.waiting()}});
@@ -92,47 +93,73 @@ std::vector<std::string> dry_run_settings(const text::Settings& settings) {
 }
 
 Result<void> run(const text::Settings& settings, const std::string& version, world::Stop& stop,
-                 const Log& log, Duration length) {
+                 const Log& log, const SettingsSource& source, Duration length) {
     if (const auto forbidden = world::forbid_core_dumps(); !forbidden) {
         log.warn("edge", "core dumps cannot be forbidden", {{"reason", forbidden.error().what()}});
     }
     if (settings.integer("workers") == 0) {
         return settings.refuse("workers", "at least 1: whoever reads must not count as well", "0");
     }
+    const auto inherited = TRY(InheritedInputs::take());
     Ports ports;
     TRY(signing_key(ports.files, settings, KeyFiles::guarded));  // before anything is made
-    TRY(open_store(settings, ports));
+    TRY(open_store(settings, ports, log));
     std::unique_ptr<world::StepThread> sender;
-    const auto station =
-        TRY(Station::open(settings, version,
-                          {.clock = ports.clock,
-                           .files = ports.files,
-                           .chance = ports.chance,
-                           .store = *ports.store,
-                           .http_client = nullptr,
-                           .log = log,
-                           .counters = ports.counters},
-                          {.writes_in_background = true, .on_batch = [&] { sender->notify(); }}));
+    const auto station = TRY(Station::open(settings, version,
+                                           {.clock = ports.clock,
+                                            .files = ports.files,
+                                            .chance = ports.chance,
+                                            .store = *ports.store,
+                                            .http_client = nullptr,
+                                            .log = log,
+                                            .counters = ports.counters},
+                                           {.writes_in_background = true,
+                                            .on_batch = [&] { sender->notify(); },
+                                            .pending = {},
+                                            .source = source}));
     std::unique_ptr<MetricsPage> page;
     if (const std::string& listen = settings.string("metrics.listen"); !listen.empty()) {
-        auto opened = MetricsPage::open(listen, log, ports.counters);
+        auto opened = MetricsPage::open(listen, log, ports.counters,
+                                        [&station] { return station->status(); });
         if (!opened) {
             return settings.refuse("metrics.listen", "a free address and port",
                                    opened.error().what());
         }
         page = std::move(*opened);
     }
+    std::unique_ptr<StatusSocket> socket;
+    if (const std::string& path = settings.string("metrics.socket"); !path.empty()) {
+        auto opened =
+            StatusSocket::open(path, log, ports.counters, [&station] { return station->status(); });
+        if (!opened) {
+            return settings.refuse("metrics.socket", "a place for a socket", opened.error().what());
+        }
+        socket = std::move(*opened);
+    }
     sender = std::make_unique<world::StepThread>(ports.clock, [&] { return station->send(); });
     const Duration end = length == Duration() ? Duration::max() : ports.clock.monotonic() + length;
     Result<bool> is_stopped = false;
     while (is_stopped && !*is_stopped) {
-        is_stopped = run_profile(settings, *station, ports, {stop, end}, log);
+        is_stopped = run_profile(settings, *station, ports, *inherited, {stop, end}, log);
     }
     station->end();
     station->cancel();
     sender->stop();
     TRY(is_stopped);
     return {};
+}
+
+Result<std::string> import_seen(const text::Settings& settings,
+                                const std::vector<std::string>& lists, const Log& log) {
+    Ports ports;
+    if (auto opened = open_store(settings, ports, log); !opened) {
+        return fail(opened.error().code() == Code::invalid
+                        ? Error(Code::unavailable,
+                                opened.error().what() +
+                                    ". While the edge runs, move the list into state.dir/import/")
+                        : std::move(opened).error());
+    }
+    return import_seen(settings, lists, ports.clock.now(), ports.files, *ports.store, log);
 }
 
 }  // namespace tapir::edge

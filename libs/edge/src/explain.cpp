@@ -12,6 +12,7 @@
 #include "tapir/crypto/digest.hpp"
 #include "tapir/dnstap/frame_stream.hpp"
 #include "tapir/jose/jws.hpp"
+#include "tapir/pcap/dns_reader.hpp"
 #include "tapir/store/store.hpp"
 #include "twin_keys.hpp"
 
@@ -27,6 +28,7 @@ struct Verdict {
 
 constexpr std::array<Verdict, fate_count> verdicts{{
     {"dropped", "-", "the workers were behind"},
+    {"dropped", "-", "there was no room for another row"},
     {"dropped", "-", "the frame is larger than a frame may be"},
     {"dropped", "-", "the capture ends inside the frame"},
     {"dropped", "-", "no dnstap"},
@@ -191,7 +193,7 @@ public:
           listener_(print),
           metrics_(counters_),
           store_(store::open_memory({std::string(seen_family), std::string(wildcard_family)})),
-          seen_(*store_, log, counters_),
+          seen_(*store_, {}, log, counters_),
           wildcards_(*store_, twin_wildcard_key(keys_.day), log, counters_),
           sink_(print, options.octets, seen_, keys_.signing) {}
 
@@ -243,19 +245,20 @@ Result<std::unique_ptr<Explainer>> Explainer::open(const ExplainOptions& options
 
 Result<void> Explainer::capture(const std::string& path, world::Files& files) {
     const auto file = TRY(files.map(path));
-    dnstap::FstrmReader reader(file->bytes());
-    while (const auto frame = reader.next()) {
-        message(*frame);
-    }
-    if (const auto error = reader.error()) {
-        return fail(Code::invalid, fmt::format("{}: expected a Frame Streams file of dnstap: {}",
-                                               path, dnstap::to_string(*error)));
-    }
-    if (reader.frames_oversized() > 0 || reader.state() == dnstap::StreamState::truncated) {
-        print_(fmt::format("capture {}: {} frames over the size limit, ends {}\n", path,
-                           reader.frames_oversized(), dnstap::to_string(reader.state())));
-    }
-    return {};
+    const auto explain_all = [&](auto&& reader) -> Result<void> {
+        while (const auto frame = reader.next()) {
+            message(*frame);
+        }
+        if (const auto error = reader.error()) {
+            return fail(Code::invalid, fmt::format("{}: expected a Frame Streams file of dnstap, "
+                                                   "or a packet capture: {}",
+                                                   path, to_string(*error)));
+        }
+        print_(fmt::format("capture {} ends: {}\n", path, to_string(reader.state())));
+        return {};
+    };
+    return pcap::is_capture(file->bytes()) ? explain_all(pcap::DnsReader(file->bytes()))
+                                           : explain_all(dnstap::FstrmReader(file->bytes()));
 }
 
 void Explainer::message(ByteView frame) {

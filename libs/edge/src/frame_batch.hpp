@@ -2,7 +2,7 @@
 //
 //     FrameBatch batch = pool.take(frame.size());
 //     if (batch.has_room_for(frame.size())) { const ByteView copy = batch.add(frame); ... }
-//     batch.add(FrameItem{...});                       // whose views are into `copy`
+//     batch.add_item() = {...};                        // whose views are into `copy`
 //     pool.give_back(std::move(batch));                // its memory is used again
 //
 // A FrameBatch belongs to one thread at a time; a BatchPool may be shared.
@@ -22,6 +22,7 @@
 #include "tapir/base/bytes.hpp"
 #include "tapir/base/time.hpp"
 #include "tapir/dnstap/message.hpp"
+#include "transport.hpp"
 
 namespace tapir::edge {
 
@@ -34,6 +35,7 @@ struct FrameItem {
     std::optional<dnstap::MessageError> error;  // then it has a minute and nothing else
     bool has_response = false;
     dnstap::MessageType type{};
+    Transport transport = Transport::unknown;
     Minute minute = 0;        // that it counts for
     UtcTime response_minute;  // that it says; 1970 if it has no time
     dnstap::ClientAddress client;
@@ -62,24 +64,36 @@ public:
         size_ += frame.size();
         return {to, frame.size()};
     }
-    void add(const FrameItem& item) { items_.push_back(item); }
+    // For the frame that was copied in last.
+    FrameItem& add_item() { return items_.emplace_back(); }
+    // Also remembers where the frame of the item lies that is added next: the last `size` octets.
+    void keep_frame(std::size_t size) { frames_.emplace_back(octets_.get() + size_ - size, size); }
 
     bool is_empty() const { return items_.empty(); }
     std::size_t capacity() const { return capacity_; }
     const std::vector<FrameItem>& items() const { return items_; }
+    // The whole frame of an item of items(); empty if it was not kept.
+    ByteView frame_of(const FrameItem& item) const {
+        return frames_.empty() ? ByteView()
+                               : frames_[static_cast<std::size_t>(&item - items_.data())];
+    }
     void clear() {
         items_.clear();
+        frames_.clear();
         size_ = 0;
         day.reset();
+        arrived = {};
     }
 
     std::shared_ptr<const Day> day;  // whose tags are to be made
+    Duration arrived{};              // monotonic; of the first frame, where it is measured
 
 private:
     std::size_t capacity_;
     std::size_t size_ = 0;
     std::unique_ptr<std::byte[]> octets_;
     std::vector<FrameItem> items_;
+    std::vector<ByteView> frames_;  // of each item, or none at all
 };
 
 // Batches that have been counted, for frames to come: fresh memory would cost page faults.

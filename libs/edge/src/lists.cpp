@@ -1,5 +1,6 @@
 #include "lists.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "tapir/crypto/digest.hpp"
@@ -7,11 +8,7 @@
 namespace tapir::edge {
 namespace {
 
-bool is_dawg(ByteView octets) {
-    ByteReader in(octets);
-    const std::uint32_t stated = in.u32();
-    return !in.failed() && stated == octets.size();
-}
+constexpr std::size_t index_head_size = 64;  // octets that tell an index from all else
 
 ListFile described(std::string kind, ByteView octets) {
     ListFile file;
@@ -20,16 +17,40 @@ ListFile described(std::string kind, ByteView octets) {
     return file;
 }
 
+Result<names::NameIndex> map_index(world::Files& files, const std::string& path,
+                                   const std::string& kind, std::vector<ListFile>& report) {
+    const std::shared_ptr<const world::MappedFile> file = TRY(files.map(path));
+    auto index = names::NameIndex::open(file->bytes(), file);
+    if (!index) {
+        return fail(std::move(index).error().at(path));
+    }
+    report.push_back(described(kind, file->bytes()));
+    report.back().entries = index->size();
+    return index;
+}
+
 }  // namespace
 
+const ListFile* Lists::file(std::string_view kind) const {
+    const auto found = std::ranges::find(files, kind, &ListFile::kind);
+    return found == files.end() ? nullptr : &*found;
+}
+
 Result<names::NameIndex> load_names(world::Files& files, const std::string& path,
-                                    const std::string& kind, std::vector<ListFile>& report) {
+                                    const std::string& kind, NamesBefore before,
+                                    std::vector<ListFile>& report) {
     if (path.empty()) {
         return names::NameIndex();
     }
+    if (names::NameIndex::is_index(TRY(files.read_at(path, 0, index_head_size)))) {
+        return map_index(files, path, kind, report);
+    }
     const Bytes octets = TRY(files.read(path, list_file_size_max));
-    const names::ListFormat format =
-        is_dawg(octets) ? names::ListFormat::dawg : names::list_format_of(path);
+    if (before.file != nullptr && before.file->sha256 == to_hex(crypto::sha256(octets))) {
+        report.push_back(*before.file);
+        return *before.index;
+    }
+    const names::ListFormat format = names::list_format_of(path, octets);
     names::ListReport counted;
     names::NameIndex index = TRY(names::compile_list(as_text(octets), path, format, counted));
     ListFile file = described(kind, octets);

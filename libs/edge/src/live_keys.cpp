@@ -81,6 +81,17 @@ Result<DayKeys> open_day_keys(world::Files& files, const std::string& path, UtcT
     return keys;
 }
 
+Result<std::int64_t> day_of_key(world::Files& files, const std::string& path) {
+    Bytes octets = TRY(world::read_secret(files, path, day_size + client::day_key_size));
+    ByteReader in(octets);
+    const auto day = static_cast<std::int64_t>(in.u64());
+    crypto::wipe(octets);
+    if (in.failed()) {
+        return fail(Code::corrupt, fmt::format("{}: too short", path));
+    }
+    return day;
+}
+
 Result<UtcTime> consent_end(world::Files& files, const std::string& path, UtcTime now) {
     const Bytes octets = TRY(files.read(path, consent_size_max));
     std::string_view line = as_text(octets);

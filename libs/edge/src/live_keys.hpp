@@ -19,6 +19,8 @@ inline constexpr std::int64_t consent_days = 30;
 // overwritten at once: no past day can be computed from it.
 Result<DayKeys> open_day_keys(world::Files& files, const std::string& path, UtcTime now,
                               world::Chance& chance);
+// The day whose key lies at `path`; the key itself is not kept.
+Result<std::int64_t> day_of_key(world::Files& files, const std::string& path);
 // Overwrites what is on disk with this day's key.
 Result<void> write_day_key(world::Files& files, const std::string& path, const Day& day);
 

@@ -129,7 +129,7 @@ TEST(Input, SurvivesWhatPeersSend) {
     world::SystemFiles files;
     const auto lists = load_lists(files, settings_of({}), privacy::Profile::standard);
     const auto store = store::open_memory({std::string(seen_family), std::string(wildcard_family)});
-    Seen seen(*store, log, counters);
+    Seen seen(*store, {}, log, counters);
     Wildcards wildcards(*store, crypto::Secret::copy_of(Bytes(32)), log, counters);
     const auto key = public_test_signing_key();
     NullSink sink;
@@ -211,6 +211,7 @@ public:
     void on_minute_begin(Minute /*minute*/, const std::shared_ptr<const Day>& /*day*/) override {}
     void on_minute_end(Minute /*minute*/, std::optional<MinuteTable>&& /*table*/) override {}
     void on_cut(UtcTime /*time*/) override {}
+    void on_lists(const std::shared_ptr<const Lists>& /*lists*/) override {}
     std::mutex gate;
     std::uint64_t batches = 0;
 };
@@ -336,7 +337,7 @@ TEST(Seen, GoesOnWithoutItsStore) {
     const Log log = Log::to_string(lines);
     Counters counters;
     BrokenStore store;
-    Seen seen(store, log, counters);
+    Seen seen(store, {}, log, counters);
     EXPECT_TRUE(seen.add("a.se."));
     EXPECT_FALSE(seen.add("a.se.")) << "remembered in memory";
     EXPECT_TRUE(seen.add("b.se."));
@@ -354,11 +355,11 @@ TEST(Seen, RemembersOverARestart) {
     const auto store = store::open_memory({std::string(seen_family)});
     const std::vector<std::string> name{"a.se."};
     {
-        Seen seen(*store, log, counters);
+        Seen seen(*store, {}, log, counters);
         EXPECT_TRUE(seen.add("a.se."));
         seen.settle(name, Seen::Settle::kept);
     }
-    EXPECT_FALSE(Seen(*store, log, counters).add("a.se."));
+    EXPECT_FALSE(Seen(*store, {}, log, counters).add("a.se."));
 }
 
 // Else a crash, or a disk without room, would keep a name from ever leaving.
@@ -368,13 +369,13 @@ TEST(Seen, ForgetsWhatNeverGotToTheDisk) {
     const auto store = store::open_memory({std::string(seen_family)});
     const std::vector<std::string> name{"a.se."};
     {
-        Seen seen(*store, log, counters);
+        Seen seen(*store, {}, log, counters);
         EXPECT_TRUE(seen.add("a.se."));
         EXPECT_FALSE(seen.add("a.se.")) << "it is under way";
         seen.settle(name, Seen::Settle::lost);
         EXPECT_TRUE(seen.add("a.se.")) << "its batch could not be written";
     }
-    EXPECT_TRUE(Seen(*store, log, counters).add("a.se.")) << "the process ended before";
+    EXPECT_TRUE(Seen(*store, {}, log, counters).add("a.se.")) << "the process ended before";
 }
 
 std::string start_error(const std::vector<std::string>& sets, std::string_view toml = {}) {

@@ -1,6 +1,7 @@
 #include "metrics.hpp"
 
 #include <string>
+#include <utility>
 
 namespace tapir::edge {
 namespace {
@@ -38,6 +39,18 @@ std::string_view edm_name(Fate fate) {
 
 constexpr std::string_view edm_help = "As the existing minimiser counts it.";
 
+// What it counts and what is not here: dashboards made for it find them.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 4> edm_always_zero{{
+    {"edm_cryptopan_lru_hit_total", "Always 0: no table of clients and their pseudonyms is kept."},
+    {"edm_cryptopan_lru_evicted_total",
+     "Always 0: no table of clients and their pseudonyms is kept."},
+    {"edm_seen_qname_lru_evicted_total",
+     "Always 0: names are not kept before they are released; see "
+     "tapir_edge_pending_evicted_total."},
+    {"edm_new_qname_discarded_total",
+     "Always 0: what was released waits in the outbox; see tapir_edge_lost_total."},
+}};
+
 }  // namespace
 
 EdmCounters edm_counters(const FateCounts& fates) {
@@ -67,6 +80,9 @@ EdgeMetrics::EdgeMetrics(Counters& counters)
       rows_evicted_(counters.counter("tapir_edge_rows_withheld_total",
                                      "Histogram rows that were not released, by reason.",
                                      {{"reason", "evicted"}})),
+      clients_left_out_(counters.counter(
+          "tapir_edge_row_clients_left_out_total",
+          "Clients that were not counted in a row, because the memory for rows was used up.")),
       cells_evicted_(counters.counter("tapir_edge_pending_evicted_total",
                                       "Pending names that fell out of a full table, by stage.",
                                       {{"stage", "one"}})),
@@ -76,6 +92,8 @@ EdgeMetrics::EdgeMetrics(Counters& counters)
       parents_evicted_(counters.counter("tapir_edge_parents_evicted_total",
                                         "Parents whose distinct children were counted, that fell "
                                         "out of a full table.")),
+      ready_(counters.gauge("edm_new_qname_ch_len",
+                            "Names that were released and wait for their batch.")),
       edm_processed_(counters.counter("edm_processed_dnstap_total", edm_help)) {
     for (std::size_t i = 0; i < fate_count; ++i) {
         const auto fate = static_cast<Fate>(i);
@@ -86,13 +104,23 @@ EdgeMetrics::EdgeMetrics(Counters& counters)
             edm_.at(i) = &counters.counter(name, edm_help);
         }
     }
-    counters.counter("edm_new_qname_discarded_total", edm_help);
     for (const bool is_old : {false, true}) {
         domains_[is_old ? 1 : 0] = &counters.counter(
             "tapir_edge_domains_released_total",
             "Registered domains that the gate has released, by whether any client had asked for "
             "them on one of the 30 days before. For the operator: it does not leave.",
             {{"history", is_old ? "rare" : "new"}});
+    }
+    for (const auto& [name, why] : edm_always_zero) {
+        counters.counter(name, why);
+    }
+    constexpr std::array<std::string_view, 3> tables{"cells", "names", "parents"};
+    for (std::size_t i = 0; i < tables.size(); ++i) {
+        const Counters::Labels labels{{"table", std::string(tables.at(i))}};
+        used_.at(i) = &counters.gauge("tapir_edge_pending_used",
+                                      "Places taken in the tables of what is pending.", labels);
+        capacity_.at(i) = &counters.gauge("tapir_edge_pending_capacity",
+                                          "Places in the tables of what is pending.", labels);
     }
     for (std::size_t i = 0; i < dns_errors_.size(); ++i) {
         dns_errors_.at(i) = &counters.counter(
@@ -103,6 +131,11 @@ EdgeMetrics::EdgeMetrics(Counters& counters)
         types_.at(i) = &counters.counter(
             "tapir_edge_messages_total", "dnstap messages by type.",
             {{"type", std::string(dnstap::to_string(static_cast<dnstap::MessageType>(i)))}});
+    }
+    for (std::size_t i = 0; i < transports_.size(); ++i) {
+        transports_.at(i) = &counters.counter(
+            "tapir_edge_responses_total", "Responses that count, by how their clients asked.",
+            {{"transport", std::string(to_string(static_cast<Transport>(i)))}});
     }
     for (const privacy::Product product :
          {privacy::Product::histogram, privacy::Product::new_qname, privacy::Product::by_person}) {
@@ -149,7 +182,20 @@ void EdgeMetrics::add(const BatchResult& result) {
             types_.at(i)->add(result.types.at(i));
         }
     }
+    for (std::size_t i = 0; i < transports_.size(); ++i) {
+        if (result.transports.at(i) != 0) {
+            transports_.at(i)->add(result.transports.at(i));
+        }
+    }
     add(result.fates);
+}
+
+TransportCounts EdgeMetrics::transports() const {
+    TransportCounts counts{};
+    for (std::size_t i = 0; i < transports_.size(); ++i) {
+        counts.at(i) = transports_.at(i)->value();
+    }
+    return counts;
 }
 
 void EdgeMetrics::add(Fate fate) {
@@ -173,6 +219,20 @@ void EdgeMetrics::rows_withheld(std::uint64_t few_clients, std::uint64_t few_net
     rows_few_clients_.add(few_clients);
     rows_few_networks_.add(few_networks);
     rows_evicted_.add(evicted);
+}
+
+void EdgeMetrics::pending_fill(const privacy::Pending& pending, const privacy::Children& children) {
+    const auto show = [this](std::size_t i, std::size_t used, std::size_t capacity) {
+        used_.at(i)->set(static_cast<std::int64_t>(used));
+        capacity_.at(i)->set(static_cast<std::int64_t>(capacity));
+    };
+    show(0, pending.cells_used(), pending.cell_count());
+    show(1, pending.names_used(), pending.name_count());
+    show(2, children.used(), children.parent_count());
+}
+
+void EdgeMetrics::names_ready(std::size_t count) {
+    ready_.set(static_cast<std::int64_t>(count));
 }
 
 void EdgeMetrics::pending_evicted(std::uint64_t cells, std::uint64_t names, std::uint64_t parents) {

@@ -44,7 +44,9 @@ Outbox::Outbox(Private /*only_open*/, world::Files& files, std::string directory
       lost_not_written_(counters.counter("tapir_edge_batches_lost_total",
                                          "Batches lost, by reason.", {{"reason", "not_written"}})),
       waiting_(counters.gauge("tapir_edge_outbox_batches", "Batches that wait for the core.")),
-      waiting_size_(counters.gauge("tapir_edge_outbox_bytes", "Octets that wait for the core.")) {}
+      waiting_size_(counters.gauge("tapir_edge_outbox_bytes", "Octets that wait for the core.")),
+      oldest_(counters.gauge("tapir_edge_outbox_oldest_timestamp_seconds",
+                             "Time of the oldest batch that waits; 0: none does.")) {}
 
 Result<std::unique_ptr<Outbox>> Outbox::open(world::Files& files, std::string directory,
                                              EdgeLedger& ledger, const OutboxSettings& settings,
@@ -93,7 +95,14 @@ Result<Outbox::Entry> Outbox::read_entry(std::uint64_t index) const {
     Entry entry;
     entry.time = TRY(ledger_.leaf(index)).time;
     for (const world::DirectoryEntry& file : TRY(files_.list(folder(index)))) {
-        entry.is_settled |= file.name == "sent" || file.name == "refused";
+        if (file.name == "sent" || file.name == "refused") {
+            entry.is_settled = true;
+            entry.is_refused = file.name == "refused";
+            const auto mark =
+                files_.read(fmt::format("{}/{}", folder(index), file.name), small_file_size_max);
+            const auto when = UtcTime::parse(mark ? as_text(*mark) : std::string_view());
+            entry.settled = when ? *when : entry.time;  // marks were empty once
+        }
         entry.size += TRY(files_.size(fmt::format("{}/{}", folder(index), file.name)));
     }
     return entry;
@@ -125,6 +134,24 @@ Result<void> Outbox::write(std::uint64_t index, const ReadyBatch& batch, const B
     return renamed;
 }
 
+// The batch of before that the ledger could not take then.
+Result<void> Outbox::bring_in_older(UtcTime time) {
+    const std::uint64_t older = ledger_.size();
+    if (!files_.exists(folder(older))) {
+        return {};
+    }
+    TRY(bring_in(older));
+    // Its leaf is there; what cannot be read of it now only makes its size unknown.
+    entries_.emplace(older, read_entry(older).value_or(Entry{.time = time}));
+    return {};
+}
+
+Result<void> Outbox::note(const BatchLeaf& leaf) {
+    const std::lock_guard lock(mutex_);
+    TRY(bring_in_older(TRY(ledger::Leaf::parse(leaf.octets)).time));
+    return ledger_.append(ledger_.size(), leaf.octets, leaf.openings);
+}
+
 Result<void> Outbox::put(const ReadyBatch& batch, const LeafContext& context,
                          const SaltSource& salts) {
     if (batch.payloads.empty()) {
@@ -132,12 +159,7 @@ Result<void> Outbox::put(const ReadyBatch& batch, const LeafContext& context,
     }
     const std::lock_guard lock(mutex_);
     const auto attempt = [&]() -> Result<void> {
-        if (files_.exists(folder(ledger_.size()))) {
-            const std::uint64_t older = ledger_.size();
-            TRY(bring_in(older));
-            // Its leaf is there; what cannot be read of it now only makes its size unknown.
-            entries_.emplace(older, read_entry(older).value_or(Entry{.time = batch.time}));
-        }
+        TRY(bring_in_older(batch.time));
         const std::uint64_t index = ledger_.size();
         const auto path = [index](const privacy::Payload& payload) {
             return fmt::format("{}/{}", batch_folder(index), payload.name);
@@ -210,15 +232,18 @@ Result<OutgoingBatch> Outbox::reopen(std::uint64_t index) const {
     return batch;
 }
 
-void Outbox::settle(std::uint64_t index, Settled how) {
+void Outbox::settle(std::uint64_t index, Settled how, UtcTime now) {
     const std::lock_guard lock(mutex_);
     const auto entry = entries_.find(index);
     if (entry == entries_.end()) {
         return;
     }
     entry->second.is_settled = true;
+    entry->second.is_refused = how == Settled::refused;
+    entry->second.settled = now;
     const std::string mark = folder(index) + (how == Settled::sent ? "/sent" : "/refused");
-    if (const auto marked = files_.write_atomically(mark, {}); !marked) {
+    const std::string when = now.to_string();
+    if (const auto marked = files_.write_atomically(mark, as_bytes(when)); !marked) {
         // It will be sent again after a restart; the core knows it then.
         errors_.add();
         log_.error("outbox", "cannot note that a batch is settled",
@@ -237,7 +262,10 @@ void Outbox::tidy(UtcTime now) {
         const auto& [index, entry] = *at;
         const Duration age = now - entry.time;
         if (entry.is_settled) {
-            if (age <= settings_.sent_age_max) {
+            const Duration kept = entry.is_refused
+                                      ? std::max(settings_.age_max, settings_.sent_age_max)
+                                      : settings_.sent_age_max;
+            if (now - entry.settled <= kept) {
                 ++at;
                 continue;
             }
@@ -278,12 +306,17 @@ void Outbox::remove_folder(const std::string& path) const {
 void Outbox::show() const {
     std::int64_t count = 0;
     std::uint64_t size = 0;
+    std::int64_t oldest_s = 0;
     for (const auto& [index, entry] : entries_) {
+        if (!entry.is_settled && (oldest_s == 0 || entry.time.seconds() < oldest_s)) {
+            oldest_s = entry.time.seconds();
+        }
         count += entry.is_settled ? 0 : 1;
         size += entry.is_settled ? 0 : entry.size;
     }
     waiting_.set(count);
     waiting_size_.set(static_cast<std::int64_t>(size));
+    oldest_.set(oldest_s);
 }
 
 }  // namespace tapir::edge

@@ -4,15 +4,15 @@
 //     outbox->put(std::move(batch), context, salts, now);    // accepted: durable, in the ledger
 //     for (const std::uint64_t index : outbox->unsent()) {
 //         for (const auto& payload : TRY(outbox->reopen(index))) { send(payload) }
-//         outbox->settle(index, Settled::sent);
+//         outbox->settle(index, Settled::sent, now);
 //     }
 //     outbox->tidy(now);
 //
 // state/batches/0000000012/ holds the payloads of leaf 12, the leaf itself, and what opens it; a
-// file `sent` (or `refused`) appears when it is settled. A folder is written under another name and
-// renamed, so it is whole or not there. Between folder and ledger a crash may fall: open() and
-// put() then bring the leaf in. Everything that is sent is opened again from here, against the
-// ledger: before and after a restart alike. Threads may share it.
+// file `sent` (or `refused`) with the time appears when it is settled. A folder is written under
+// another name and renamed, so it is whole or not there. Between folder and ledger a crash may
+// fall: open() and put() then bring the leaf in. Everything that is sent is opened again from here,
+// against the ledger: before and after a restart alike. Threads may share it.
 #pragma once
 
 #include <cstdint>
@@ -61,14 +61,17 @@ public:
     // A batch without payloads is none. After an error, counted and logged, nothing of it is here:
     // the caller may try again, or lose() it.
     Result<void> put(const ReadyBatch& batch, const LeafContext& context, const SaltSource& salts);
+    // A leaf without payloads: of something that was done here and does not leave.
+    Result<void> note(const BatchLeaf& leaf);
     // Counts and logs a batch that could not be put.
     void lose(const ReadyBatch& batch);
     // Those that wait, the oldest first.
     std::vector<std::uint64_t> unsent() const;
     Result<OutgoingBatch> reopen(std::uint64_t index) const;
-    void settle(std::uint64_t index, Settled how);
+    void settle(std::uint64_t index, Settled how, UtcTime now);
     // Drops what has waited too long or takes too much space, counted, and forgets what was sent
-    // long ago.
+    // longer ago than sent_age_max. What was refused stays as long as age_max: somebody must look
+    // at it.
     void tidy(UtcTime now);
 
     // For open().
@@ -80,12 +83,15 @@ private:
         UtcTime time;
         std::uint64_t size = 0;
         bool is_settled = false;
+        bool is_refused = false;
+        UtcTime settled{};  // when, if it is
     };
 
     std::string folder(std::uint64_t index) const;
     Result<void> load();
     Result<Entry> read_entry(std::uint64_t index) const;
     Result<void> bring_in(std::uint64_t index);
+    Result<void> bring_in_older(UtcTime time);
     Result<void> write(std::uint64_t index, const ReadyBatch& batch, const BatchLeaf& leaf);
     void remove_folder(const std::string& path) const;
     void drop(std::uint64_t index, const Entry& entry, std::string_view why);
@@ -102,6 +108,7 @@ private:
     Counter& lost_not_written_;
     Gauge& waiting_;
     Gauge& waiting_size_;
+    Gauge& oldest_;
     mutable std::mutex mutex_;
     std::map<std::uint64_t, Entry> entries_;
 };

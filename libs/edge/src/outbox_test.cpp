@@ -10,6 +10,7 @@
 
 #include "batch_writer.hpp"
 #include "sender.hpp"
+#include "session_leaf.hpp"
 #include "setup.hpp"
 #include "tapir/net/http_client.hpp"
 #include "tapir/world/chance.hpp"
@@ -106,7 +107,7 @@ TEST(Outbox, KeepsWhatItAcceptedOverARestart) {
     for (std::int64_t minute = 1; minute <= 3; ++minute) {
         ASSERT_TRUE(bench.put(minute).has_value());
     }
-    bench.outbox->settle(1, Settled::sent);
+    bench.outbox->settle(1, Settled::sent, UtcTime::from_seconds(200));
     EXPECT_EQ(bench.outbox->unsent(), (Indexes{0, 2}));
     bench.restart();
     EXPECT_EQ(bench.outbox->unsent(), (Indexes{0, 2}));
@@ -180,7 +181,7 @@ TEST(Outbox, NeverSendsWhatItRefused) {
 TEST(BatchWriter, WaitsForADiskThatIsFull) {
     Bench bench;
     const auto store = store::open_memory({std::string(seen_family)});
-    Seen seen(*store, bench.log, bench.counters);
+    Seen seen(*store, {}, bench.log, bench.counters);
     unsigned told = 0;
     BatchWriter writer(
         *bench.outbox, seen, {}, [](std::string_view, std::string_view) { return ledger::Salt{}; },
@@ -242,6 +243,44 @@ TEST(Outbox, BringsInTheLeafOfAFolderThatACrashLeft) {
     crashed.expect_sound();
 }
 
+// Refuses to write what lies in the ledger.
+class LedgerlessFiles final : public world::MemoryFiles {
+public:
+    Result<void> write_atomically(const std::string& path, ByteView content,
+                                  world::FileMode mode) override {
+        if (is_refusing && path.find("/ledger/") != std::string::npos) {
+            return fail(Code::exhausted, "No space left on device");
+        }
+        return MemoryFiles::write_atomically(path, content, mode);
+    }
+    bool is_refusing = false;
+};
+
+// A note must not take the place in the ledger of a batch that was accepted before it.
+TEST(Outbox, NotesWhatDoesNotLeaveBehindTheBatchThatWaitsForTheLedger) {
+    LedgerlessFiles files;
+    Bench bench(files);
+    ASSERT_TRUE(bench.put(1).has_value());
+    files.is_refusing = true;
+    ASSERT_TRUE(bench.put(2).has_value()) << "accepted: its folder is there";
+    EXPECT_EQ(bench.ledger->size(), 1U);
+    const auto noted =
+        session_leaf({.time = UtcTime::from_seconds(120), .key_id = "k"}, {}, {},
+                     [](std::string_view, std::string_view) { return ledger::Salt{}; });
+    EXPECT_FALSE(bench.outbox->note(*noted).has_value());
+    files.is_refusing = false;
+    ASSERT_TRUE(bench.outbox->note(*noted).has_value());
+    ASSERT_TRUE(bench.put(3).has_value());
+    EXPECT_EQ(bench.outbox->unsent(), (Indexes{0, 1, 3}));
+    EXPECT_EQ(bench.ledger->leaf(1)->kind, "batch");
+    EXPECT_EQ(bench.ledger->leaf(2)->kind, "sessions");
+    EXPECT_TRUE(bench.outbox->reopen(1).has_value());
+    EXPECT_TRUE(bench.outbox->reopen(3).has_value());
+    bench.expect_sound();
+    bench.restart();
+    EXPECT_EQ(bench.outbox->unsent(), (Indexes{0, 1, 3}));
+}
+
 TEST(Ledger, DoesNotBeginAnewWhereACheckpointWasLost) {
     Bench bench;
     ASSERT_TRUE(bench.put(1).has_value());
@@ -265,7 +304,7 @@ TEST(Outbox, ForgetsPartsAndKeepsToItsLimits) {
     bench.outbox->tidy(UtcTime::from_seconds(400));
     EXPECT_GT(bench.lost("no_room"), 0);
     EXPECT_EQ(bench.outbox->unsent().back(), 5U) << "the oldest go first";
-    bench.outbox->settle(5, Settled::sent);
+    bench.outbox->settle(5, Settled::sent, UtcTime::from_seconds(400));
     bench.outbox->tidy(UtcTime::from_seconds(8 * 86'400));
     EXPECT_GT(bench.lost("too_old"), 0);
     EXPECT_TRUE(bench.outbox->unsent().empty());
@@ -287,7 +326,9 @@ public:
         }
         calls.push_back(payload.value().name);
         created.push_back(options.created);
-        return {answer, "scripted"};
+        SendOutcome outcome{.sent = answer, .detail = "scripted"};
+        outcome.retry_after = retry_after;
+        return outcome;
     }
     void cancel() override {}
     std::size_t call_count() {
@@ -296,6 +337,7 @@ public:
     }
 
     std::deque<Sent> script;
+    Duration retry_after{};
     std::vector<std::string> calls;
     std::vector<UtcTime> created;
 
@@ -351,6 +393,48 @@ TEST(Sender, SendsAllOfABatchAlsoAfterAnotherWentAwayHalfSent) {
     });
     sender.stop();
     EXPECT_EQ(outlet.calls.size(), 4U) << "two of the first, two of the second";
+}
+
+TEST(Sender, WaitsAsLongAsTheCoreAsks) {
+    Bench bench;
+    ASSERT_TRUE(bench.put(1).has_value());
+    world::ManualClock clock(UtcTime::from_seconds(300));
+    world::SeededChance chance(1);
+    ScriptedOutlet outlet;
+    outlet.script = {Sent::busy, Sent::busy, Sent::busy};
+    SendSteps steps({*bench.outbox, outlet, clock, chance, bench.log, bench.counters, {}});
+    outlet.retry_after = 120s;
+    EXPECT_EQ(steps.work(), 120s);
+    clock.advance(119s);
+    EXPECT_EQ(steps.work(), 1s);
+    EXPECT_EQ(outlet.call_count(), 1U);
+    outlet.retry_after = 30 * 24h;
+    clock.advance(1s);
+    EXPECT_EQ(steps.work(), 1h) << "an hour at most";
+    outlet.retry_after = {};
+    clock.advance(1h);
+    EXPECT_LE(steps.work(), 4s) << "its own pause again";
+}
+
+TEST(Outbox, KeepsWhatWasSentSinceItWasSentAndWhatWasRefusedForLonger) {
+    Bench bench;
+    const UtcTime late = UtcTime::from_seconds(0) + 5 * 24h;
+    ASSERT_TRUE(bench.put(1).has_value());
+    ASSERT_TRUE(bench.put(2).has_value());
+    bench.outbox->settle(0, Settled::sent, late);  // after five days in the outbox
+    bench.outbox->settle(1, Settled::refused, late);
+    const auto is_there = [&bench](int index) {
+        return bench.files.exists(std::string(dir) + "/batches/000000000" + std::to_string(index));
+    };
+    bench.restart();
+    bench.outbox->tidy(late + 23h);
+    EXPECT_TRUE(is_there(0)) << "a day since it was sent is not over";
+    bench.outbox->tidy(late + 25h);
+    EXPECT_FALSE(is_there(0));
+    EXPECT_TRUE(is_there(1)) << "somebody must look at it";
+    bench.outbox->tidy(late + 8 * 24h);
+    EXPECT_FALSE(is_there(1));
+    EXPECT_EQ(bench.lost("too_old"), 0);
 }
 
 TEST(Sender, SendsAtItsSecondOnly) {

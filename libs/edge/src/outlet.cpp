@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <optional>
 #include <utility>
 
@@ -20,6 +21,7 @@ namespace {
 
 constexpr std::size_t answer_size_max = 1U << 20U;  // octets
 constexpr std::chrono::milliseconds send_time_max{60'000};
+constexpr std::chrono::milliseconds probe_time_max{10'000};
 
 struct Route {
     std::string_view path;
@@ -63,13 +65,24 @@ void read_rejected(std::string_view answer, const privacy::Payload& payload, Sen
 }
 
 Sent verdict_of(int status, int accepted) {
-    if (status == accepted) {
+    // A conflict is what was sent before and not heard of.
+    if (status == accepted || status == 409) {
         return Sent::accepted;
     }
     if (status == 401 || status == 403) {
         return Sent::denied;
     }
     return status == 408 || status == 429 || status >= 500 ? Sent::busy : Sent::refused;
+}
+
+// RFC 9110 §10.2.3, in its form with seconds. A date would need a clock that agrees with ours.
+Duration retry_after(const net::HttpFields& fields) {
+    const std::string_view value = fields.find("Retry-After").value_or("");
+    std::uint32_t seconds = 0;
+    const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), seconds);
+    return error == std::errc() && end == value.data() + value.size()
+               ? std::chrono::seconds(seconds)
+               : Duration();
 }
 
 class HttpsOutlet final : public Outlet {
@@ -94,6 +107,7 @@ public:
         SendOutcome outcome{
             .sent = verdict_of(answer->status, route_of(payload.value().product).status),
             .detail = fmt::format("status {}", answer->status)};
+        outcome.retry_after = retry_after(answer->fields);
         if (payload.value().product == privacy::Product::new_qname &&
             (outcome.sent == Sent::accepted || outcome.sent == Sent::refused)) {
             read_rejected(as_text(answer->body), payload.value(), outcome);
@@ -296,6 +310,19 @@ private:
 };
 
 }  // namespace
+
+Result<int> probe_core(const OutletSettings& settings) {
+    auto client = TRY(net::open_http_client({.ca_file = settings.ca_file,
+                                             .certificate_file = settings.certificate_file,
+                                             .key_file = settings.key_file}));
+    net::HttpCall call;
+    call.method = "GET";
+    call.url = settings.url;
+    call.time_max = probe_time_max;
+    call.answer_size_max = answer_size_max;
+    const net::Cancel cancel;
+    return TRY(client->send(call, &cancel)).status;
+}
 
 std::string_view to_string(Sent sent) {
     static constexpr std::array<std::string_view, sent_count> names{

@@ -52,11 +52,12 @@ struct MqttSettings {
 
 // What the core or the broker said. Each value names a counter.
 enum class Sent : std::uint8_t {
-    accepted,     // 201 for a histogram, 202 for events; over MQTT, and somebody is subscribed
+    accepted,     // 201 for a histogram, 202 for events; 409: it has it already; over MQTT, and
+                  // somebody is subscribed
     unavailable,  // no connection, no answer in time, or nobody is subscribed: again later
     busy,         // 429, 503 and other 5xx: again later
     denied,       // 401, 403: key or certificate are not known (yet): again later
-    refused,      // any other answer: the same will never be taken
+    refused,      // any other answer, such as 400, 413, 422: the same will never be taken
     unrouted,     // there is no way out for it: it stays here
 };
 inline constexpr std::size_t sent_count = 6;
@@ -73,6 +74,7 @@ struct SendOutcome {
     // Events that the core will not keep, and the first of its reasons.
     std::size_t rejected = 0;
     std::string reason{};
+    Duration retry_after{};  // at least so long, says the core (Retry-After, in seconds)
 };
 
 // The rows of the table of settings that are MqttSettings: mqtt.url and what belongs to it.
@@ -119,5 +121,9 @@ public:
     // Ends a send() that waits, and all later ones.
     virtual void cancel() = 0;
 };
+
+// Whether the core can be reached, for `tapir-edge check`: the status that it answers to a GET of
+// core.url. The request carries nothing that was counted.
+Result<int> probe_core(const OutletSettings& settings);
 
 }  // namespace tapir::edge

@@ -14,7 +14,11 @@ Pipeline::Pipeline(const PipelineSettings& settings, const std::shared_ptr<const
                    DayKeys keys, DataClock clock, Consumer& consumer)
     : drops_when_full_(settings.drops_when_full),
       is_inline_(settings.workers == 0),
+      keeps_frames_(settings.worker.sessions != nullptr),
+      clock_of_delay_(settings.clock),
+      delay_(settings.delay),
       consumer_(consumer),
+      listeners_(lists->listeners),
       clock_(clock),
       keys_(std::move(keys)),
       // A step belongs to an order, or is one of the few at a turn: the lanes bound it.
@@ -99,18 +103,24 @@ void Pipeline::add_locked(ByteView frame) {
     if (open_minutes_.empty() || *open_minutes_.rbegin() != placed.minute) {
         open_minutes_.insert(placed.minute);
     }
-    FrameItem item;
+    if (delay_ != nullptr && open_batch_.is_empty()) {
+        open_batch_.arrived = clock_of_delay_->monotonic();
+    }
+    if (keeps_frames_) {
+        open_batch_.keep_frame(frame.size());
+    }
+    FrameItem& item = open_batch_.add_item();
     item.minute = placed.minute;
     if (!message) {
         item.error = message.error();
-    } else {
-        item.type = message->type;
-        item.response_minute = time ? time->minute() : UtcTime();
-        item.client = message->query_address;
-        item.has_response = message->response_message.has_value();
-        item.response = message->response_message.value_or(ByteView());
+        return;
     }
-    open_batch_.add(item);
+    item.type = message->type;
+    item.response_minute = time ? time->minute() : UtcTime();
+    item.client = message->query_address;
+    item.transport = listeners_.transport_of(*message);
+    item.has_response = message->response_message.has_value();
+    item.response = message->response_message.value_or(ByteView());
 }
 
 void Pipeline::add_unread(Fate fate, std::uint64_t count) {
@@ -145,6 +155,13 @@ void Pipeline::turn(bool was_started) {
         close_locked(*open_minutes_.begin());
     }
     open_minutes_.insert(now);
+    if (next_lists_) {
+        for (const auto& lane : lanes_) {
+            lane->orders.push_over(NewLists{next_lists_, now});
+        }
+        steps_.push_over(NewLists{std::move(next_lists_), now});
+        next_lists_.reset();
+    }
     steps_.push_over(Begin{now, keys_.enter(now / minutes_in_day)});
     run_here();
 }
@@ -222,6 +239,16 @@ FateCounts Pipeline::take_dispatcher_fates() {
     return std::exchange(fates_, FateCounts{});
 }
 
+std::vector<LaneLoad> Pipeline::loads() const {
+    std::vector<LaneLoad> all;
+    all.reserve(lanes_.size());
+    for (const auto& lane : lanes_) {
+        all.push_back({.batches_waiting = lane->orders.size(),
+                       .rows = lane->rows.load(std::memory_order_relaxed)});
+    }
+    return all;
+}
+
 void Pipeline::cut(UtcTime time) {
     const std::lock_guard lock(mutex_);
     flush_locked();
@@ -229,14 +256,30 @@ void Pipeline::cut(UtcTime time) {
     run_here();
 }
 
+void Pipeline::change_lists(std::shared_ptr<const Lists> lists) {
+    const std::lock_guard lock(mutex_);
+    next_lists_ = std::move(lists);
+}
+
 void Pipeline::obey(Lane& lane, Order& order) {
     if (auto* batch = std::get_if<FrameBatch>(&order)) {
-        lane.answers.push(lane.worker.count(*batch));
+        auto result = lane.worker.count(*batch);
+        if (delay_ != nullptr) {
+            const std::chrono::duration<double> delay =
+                clock_of_delay_->monotonic() - batch->arrived;
+            delay_->observe(delay.count());
+        }
+        lane.rows.store(lane.worker.open_rows(), std::memory_order_relaxed);
+        lane.answers.push(std::move(result));
         pool_.give_back(std::move(*batch));
     } else if (const auto* close = std::get_if<Close>(&order)) {
-        lane.answers.push(lane.worker.take(close->minute));
+        auto table = lane.worker.take(close->minute);
+        lane.rows.store(lane.worker.open_rows(), std::memory_order_relaxed);
+        lane.answers.push(std::move(table));
     } else if (const auto* adopt = std::get_if<Adopt>(&order)) {
         lane.worker.adopt(adopt->minute);
+    } else if (const auto* change = std::get_if<NewLists>(&order)) {
+        lane.worker.change_lists(change->lists, change->since);
     }
 }
 
@@ -252,6 +295,8 @@ void Pipeline::take(const Step& step) {
         collect_minute(close->minute);
     } else if (const auto* cut = std::get_if<Cut>(&step)) {
         consumer_.on_cut(cut->time);
+    } else if (const auto* change = std::get_if<NewLists>(&step)) {
+        consumer_.on_lists(change->lists);
     }
 }
 

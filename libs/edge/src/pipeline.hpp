@@ -28,6 +28,8 @@
 #include "data_clock.hpp"
 #include "day.hpp"
 #include "frame_batch.hpp"
+#include "tapir/base/counters.hpp"
+#include "tapir/world/clock.hpp"
 #include "worker.hpp"
 
 namespace tapir::edge {
@@ -48,12 +50,25 @@ public:
     virtual void on_minute_end(Minute minute, std::optional<MinuteTable>&& table) = 0;
     // What was released up to here is to leave: cut() was called.
     virtual void on_cut(UtcTime time) = 0;
+    // The minute that begins next, and those after it, are counted by these lists. The minute
+    // before ends later: its table says which lists it belongs to.
+    virtual void on_lists(const std::shared_ptr<const Lists>& lists) = 0;
 };
 
 struct PipelineSettings {
     std::size_t workers = 1;       // 0: no threads, everything in the caller's
     bool drops_when_full = false;  // live: never wait; the twin: never drop
     WorkerSettings worker;
+    // Live: how long a batch's first frame waits until it is counted. Both or none; they must
+    // outlive the pipeline.
+    const world::Clock* clock = nullptr;
+    Histogram* delay = nullptr;
+};
+
+// How much a worker has before it, and holds.
+struct LaneLoad {
+    std::size_t batches_waiting = 0;
+    std::size_t rows = 0;
 };
 
 class Pipeline {
@@ -92,6 +107,8 @@ public:
     void tick(UtcTime now);
     // Tells the consumer, after all frames so far.
     void cut(UtcTime time);
+    // From the next minute on these lists count: no minute has rows of two. No frame waits.
+    void change_lists(std::shared_ptr<const Lists> lists);
     // Ends all minutes and waits until the consumer has them. Nothing may be added after.
     void finish();
 
@@ -101,6 +118,8 @@ public:
     std::uint64_t timing(Timing timing) const {
         return timings_.at(static_cast<std::size_t>(timing)).load(std::memory_order_relaxed);
     }
+    // By worker, as it was when each last did something. Any thread.
+    std::vector<LaneLoad> loads() const;
     // What the dispatcher itself decided since the last call: overload, and add_unread().
     FateCounts take_dispatcher_fates();
 
@@ -111,7 +130,11 @@ private:
     struct Adopt {
         Minute minute;
     };
-    using Order = std::variant<FrameBatch, Close, Adopt>;
+    struct NewLists {
+        std::shared_ptr<const Lists> lists;
+        Minute since;
+    };
+    using Order = std::variant<FrameBatch, Close, Adopt, NewLists>;
     using Answer = std::variant<BatchResult, std::optional<MinuteTable>>;
     struct Lane {
         explicit Lane(const WorkerSettings& settings, std::shared_ptr<const Lists> lists)
@@ -121,6 +144,7 @@ private:
         BoundedQueue<Order> orders;
         BoundedQueue<Answer> answers;
         Worker worker;
+        std::atomic<std::size_t> rows{0};
         std::thread thread;
     };
     struct Begin {
@@ -133,7 +157,7 @@ private:
     struct Cut {
         UtcTime time;
     };
-    using Step = std::variant<FromLane, Begin, Close, Cut>;
+    using Step = std::variant<FromLane, Begin, Close, Cut, NewLists>;
 
     void add_locked(ByteView frame);
     void turn(bool was_started);
@@ -146,13 +170,18 @@ private:
 
     const bool drops_when_full_;
     const bool is_inline_;
+    const bool keeps_frames_;
+    const world::Clock* const clock_of_delay_;
+    Histogram* const delay_;
     Consumer& consumer_;
+    const Listeners listeners_;
     std::mutex mutex_;  // the dispatcher's: all until lanes_
     DataClock clock_;
     DayKeys keys_;
     BatchPool pool_;
     FrameBatch open_batch_{0};
     std::set<Minute> open_minutes_;
+    std::shared_ptr<const Lists> next_lists_;  // that wait for the turn of the minute
     std::size_t next_lane_ = 0;
     bool finished_ = false;
     FateCounts fates_;

@@ -7,11 +7,12 @@
 #include <fmt/format.h>
 
 #include "batch_leaf.hpp"
+#include "captures.hpp"
 #include "edge_ledger.hpp"
 #include "pipeline.hpp"
 #include "report.hpp"
+#include "sessions.hpp"
 #include "setup.hpp"
-#include "tapir/dnstap/frame_stream.hpp"
 #include "tapir/store/store.hpp"
 #include "twin_keys.hpp"
 
@@ -87,7 +88,8 @@ private:
 };
 
 Result<void> prepare(const std::string& out, world::Files& files) {
-    for (const char* name : {"histograms", "ledger", "batches", "events.jsonl", "report.json"}) {
+    for (const char* name :
+         {"histograms", "ledger", "batches", "sessions", "events.jsonl", "report.json"}) {
         const std::string path = fmt::format("{}/{}", out, name);
         if (files.exists(path)) {
             return fail(Code::conflict, fmt::format("{}: expected a folder without results of an "
@@ -97,32 +99,6 @@ Result<void> prepare(const std::string& out, world::Files& files) {
     }
     TRY(files.make_directories(out + "/histograms"));
     return {};
-}
-
-// All frames of one file into the pipeline.
-Result<CaptureReport> read_capture(const std::string& path, world::Files& files, Pipeline& pipeline,
-                                   const Log& log) {
-    const auto file = TRY(files.map(path));
-    dnstap::FstrmReader reader(file->bytes());
-    CaptureReport report;
-    report.file = path.substr(path.rfind('/') + 1);
-    report.frames = pipeline.add_all(reader);
-    report.oversized = reader.frames_oversized();
-    report.state = dnstap::to_string(reader.state());
-    pipeline.add_unread(Fate::frame_oversized, report.oversized);
-    if (report.oversized != 0) {
-        log.warn("process", "frames over the size limit were skipped",
-                 {{"capture", path}, {"frames", report.oversized}});
-    }
-    if (reader.state() == dnstap::StreamState::truncated) {
-        pipeline.add_unread(Fate::frame_truncated, 1);
-        log.warn("process", "the capture ends inside a frame", {{"capture", path}});
-    }
-    if (const auto error = reader.error()) {
-        return fail(Code::invalid, fmt::format("{}: expected a Frame Streams file of dnstap: {}",
-                                               path, dnstap::to_string(*error)));
-    }
-    return report;
 }
 
 }  // namespace
@@ -137,27 +113,33 @@ Result<void> process(const ProcessOptions& options, const text::Settings& settin
     Counters counters;
     EdgeMetrics metrics(counters);
     const auto store = store::open_memory({std::string(seen_family), std::string(wildcard_family)});
-    Seen seen(*store, log, counters);
+    Seen seen(*store, {}, log, counters);
     Wildcards wildcards(*store, twin_wildcard_key(keys.day), log, counters);
-    TwinSink sink(options.out, leaf_context(settings, profile, *lists, options.version),
+    TwinSink sink(options.out, leaf_context(settings, profile, options.version),
                   twin_salts(keys.day), *ledger, files, seen);
 
     CollectorSettings collecting = collector_settings(settings, profile);
     collecting.single_interval = options.single_interval;
     Collector collector(collecting, lists, seen, wildcards, keys.signing, metrics, log, sink);
 
+    const auto sessions =
+        TRY(TwinSessions::open(settings, options, keys.day, files, log, counters));
     PipelineSettings piping;
     piping.workers = static_cast<std::size_t>(settings.integer("workers"));
     piping.worker = worker_settings(settings, profile);
+    piping.worker.sessions = sessions ? sessions->source() : nullptr;
     Pipeline pipeline(piping, lists, DayKeys(std::move(keys.day)),
                       options.single_interval ? DataClock::single_interval() : DataClock(),
-                      collector);
+                      sessions ? sessions->begin(collector) : collector);
     Report report;
     for (const std::string& path : options.captures) {
         report.captures.push_back(TRY(read_capture(path, files, pipeline, log)));
     }
     pipeline.finish();
     collector.finish(pipeline.bounds(), UtcTime());
+    if (sessions) {
+        TRY(sessions->finish(pipeline.bounds()));
+    }
     TRY(sink.result());
 
     report.version = options.version;
@@ -172,6 +154,7 @@ Result<void> process(const ProcessOptions& options, const text::Settings& settin
     for (std::size_t i = 0; i < timing_count; ++i) {
         report.timings.at(i) = pipeline.timing(static_cast<Timing>(i));
     }
+    report.transports = metrics.transports();
     report.suppressed = collector.totals();
     report.lists = lists->files;
     report.histograms = sink.histograms();

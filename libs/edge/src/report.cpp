@@ -13,10 +13,20 @@ using text::Json;
 Json captures_of(const Report& report) {
     Json captures = Json::array();
     for (const CaptureReport& capture : report.captures) {
-        captures.push(Json::object({{"file", capture.file},
-                                    {"frames", capture.frames},
-                                    {"oversized", capture.oversized},
-                                    {"ended", capture.state}}));
+        Json shown = Json::object({{"file", capture.file},
+                                   {"frames", capture.frames},
+                                   {"oversized", capture.oversized},
+                                   {"ended", capture.state}});
+        if (capture.packets) {
+            Json packets = Json::object();
+            for (std::size_t i = 0; i < pcap::packet_fate_count; ++i) {
+                packets.set(std::string(pcap::to_string(static_cast<pcap::PacketFate>(i))),
+                            capture.packets->by_fate.at(i));
+            }
+            shown.set("packets", std::move(packets));
+            shown.set("streams_lost", capture.packets->streams_lost);
+        }
+        captures.push(std::move(shown));
     }
     return captures;
 }
@@ -49,6 +59,14 @@ Json timing_of(const Report& report) {
     return Json::object({{"in_time", of(Timing::in_time)},
                          {"without_time", of(Timing::without_time)},
                          {"late", of(Timing::late)}});
+}
+
+Json transports_of(const Report& report) {
+    Json transports = Json::object();
+    for (std::size_t i = 0; i < transport_count; ++i) {
+        transports.set(std::string(to_string(static_cast<Transport>(i))), report.transports.at(i));
+    }
+    return transports;
 }
 
 Json lists_of(const Report& report) {
@@ -98,6 +116,7 @@ std::string print(const Report& report) {
          {"lists", lists_of(report)},
          {"frames", frames_of(report)},
          {"timing", timing_of(report)},
+         {"transports", transports_of(report)},
          {"histograms", std::move(histograms)},
          {"rows", Json::object({{"released", suppressed.rows_released},
                                 {"few_clients", suppressed.rows_few_clients},

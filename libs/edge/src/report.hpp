@@ -2,20 +2,29 @@
 #pragma once
 
 #include <array>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "collector.hpp"
 #include "data_clock.hpp"
 #include "lists.hpp"
+#include "tapir/pcap/dns_reader.hpp"
 
 namespace tapir::edge {
+
+// What became of the packets of a capture, and how many streams were given up.
+struct PacketReport {
+    std::array<std::uint64_t, pcap::packet_fate_count> by_fate{};
+    std::uint64_t streams_lost = 0;
+};
 
 struct CaptureReport {
     std::string file;  // without its folder
     std::uint64_t frames = 0;
     std::uint64_t oversized = 0;
-    std::string state;  // how the stream ended
+    std::string state;                    // how the stream ended
+    std::optional<PacketReport> packets;  // of a packet capture
 };
 
 struct Report {
@@ -29,6 +38,7 @@ struct Report {
     std::vector<CaptureReport> captures;
     FateCounts fates;
     std::array<std::uint64_t, timing_count> timings{};
+    TransportCounts transports{};
     Suppressed suppressed;
     std::vector<ListFile> lists;
     std::vector<std::string> histograms;

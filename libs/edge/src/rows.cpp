@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <limits>
+#include <new>
 #include <utility>
 
 namespace tapir::edge {
@@ -10,51 +11,82 @@ namespace {
 
 constexpr std::size_t first_slots = 64;
 
-std::size_t mix(std::uint32_t index) {
-    return static_cast<std::size_t>((index * 0x9E3779B97F4A7C15ULL) >> 32U);
-}
-
-void raise(std::uint32_t& counter, std::uint32_t by = 1) {
+void add_up(std::uint32_t& counter, std::uint32_t by) {
     const std::uint32_t room = std::numeric_limits<std::uint32_t>::max() - counter;
     counter += std::min(by, room);
 }
 
+// A block holds the networks of its clients, and then their tags.
+constexpr std::size_t head_words = 2;
+constexpr std::size_t table_start = 8;  // of a hash table: the next cache line
+constexpr std::size_t list_classes = 3;
+static_assert(sizeof(NetworkSample) <= head_words * sizeof(std::uint64_t));
+static_assert(FamilyCount::list_max == TagPool::words[list_classes - 1] - head_words);
+
 // The size of block in which so many tags lie: lists are full, hash tables at most half.
 std::size_t class_for(std::uint32_t count) {
-    if (count <= ClientSet::list_max) {
-        return count <= TagPool::words[0] ? 0 : 1;
+    std::size_t size_class = 0;
+    while (size_class < list_classes && count > TagPool::words[size_class] - head_words) {
+        ++size_class;
     }
-    return static_cast<std::size_t>(std::bit_width((count - 1) / ClientSet::list_max)) + 1;
+    if (size_class < list_classes) {
+        return size_class;
+    }
+    while (std::size_t{2} * count > TagPool::words.at(size_class) - table_start) {
+        ++size_class;
+    }
+    return size_class;
+}
+
+struct Tags {
+    std::uint64_t* first = nullptr;
+    std::size_t places = 0;  // of a list: that are taken
+};
+Tags tags_of(std::uint64_t* block, std::uint32_t count, std::size_t size_class) {
+    return size_class < list_classes
+               ? Tags{block + head_words, count}
+               : Tags{block + table_start, TagPool::words[size_class] - table_start};
 }
 
 // The place of a tag in a block, or the free one where it belongs.
-std::uint64_t* place_of(std::uint64_t* tags, std::uint32_t count, std::size_t size_class,
+std::uint64_t* place_of(std::uint64_t* block, std::uint32_t count, std::size_t size_class,
                         std::uint64_t tag) {
-    if (size_class < 2) {
-        return std::find(tags, tags + count, tag);
+    const Tags tags = tags_of(block, count, size_class);
+    if (size_class < list_classes) {
+        return std::find(tags.first, tags.first + count, tag);
     }
-    const std::size_t mask = TagPool::words[size_class] - 1;
+    const std::size_t mask = tags.places - 1;
     std::size_t at = tag & mask;
-    while (tags[at] != 0 && tags[at] != tag) {
+    while (tags.first[at] != 0 && tags.first[at] != tag) {
         at = (at + 1) & mask;
     }
-    return tags + at;
+    return tags.first + at;
 }
 
-// Calls `use` with each tag of a set that is no sketch.
+// What lies in a row is a tag or where tags lie.
+std::uint64_t* block_at(std::uint64_t word) {
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): a row has no room to keep both apart
+    return reinterpret_cast<std::uint64_t*>(word);
+}
+
+NetworkSample& networks_in(std::uint64_t* block) {
+    return *std::launder(reinterpret_cast<NetworkSample*>(block));
+}
+
+// Whether a tag is among those that a block holds.
+bool is_tag_in(std::uint64_t* block, std::uint32_t count, std::uint64_t tag) {
+    const std::size_t size_class = class_for(count);
+    std::uint64_t* place = place_of(block, count, size_class, tag);
+    return size_class < list_classes ? place != block + head_words + count : *place == tag;
+}
+
+// Calls `use` with each tag in a block.
 template <class Use>
-void for_each_tag(const ClientSet& set, const Use& use) {
-    if (set.count == 1) {
-        use(set.one);
-        return;
-    }
-    if (set.count == 0) {
-        return;
-    }
-    const std::uint32_t words = TagPool::words[class_for(set.count)];
-    for (std::uint32_t i = 0; i < words; ++i) {
-        if (set.tags[i] != 0) {
-            use(set.tags[i]);
+void for_each_tag(std::uint64_t* block, std::uint32_t count, const Use& use) {
+    const Tags tags = tags_of(block, count, class_for(count));
+    for (std::size_t i = 0; i < tags.places; ++i) {
+        if (tags.first[i] != 0) {
+            use(tags.first[i]);
         }
     }
 }
@@ -62,57 +94,52 @@ void for_each_tag(const ClientSet& set, const Use& use) {
 }  // namespace
 
 void NetworkSample::add(std::uint64_t tag) {
-    if (tags_[2] != 0 || tag == 0) {
+    add_part(part_of(tag));
+}
+
+void NetworkSample::add_part(std::uint32_t part) {
+    if (parts_[2] != 0 || part == 0) {
         return;
     }
-    const std::uint32_t low = std::max(static_cast<std::uint32_t>(tag), std::uint32_t{1});
-    for (std::uint32_t& known : tags_) {
-        if (known == low) {
+    for (std::uint32_t& known : parts_) {
+        if (known == part) {
             return;
         }
         if (known == 0) {
-            known = low;
+            known = part;
             return;
         }
     }
 }
 
 void NetworkSample::merge(const NetworkSample& other) {
-    for (const std::uint32_t tag : other.tags_) {
-        add(tag);
+    for (const std::uint32_t part : other.parts_) {
+        add_part(part);
     }
 }
 
 unsigned NetworkSample::count() const {
     return static_cast<unsigned>(
-        std::ranges::count_if(tags_, [](std::uint32_t tag) { return tag != 0; }));
+        std::ranges::count_if(parts_, [](std::uint32_t part) { return part != 0; }));
 }
 
-void Row::count(unsigned rcode, unsigned qclass, unsigned qtype) {
-    // By number, for what is common; all else is other.
-    constexpr std::array<RowCounter, 4> by_rcode = {RowCounter::ok, RowCounter::other_rcode,
-                                                    RowCounter::fail, RowCounter::nx};
-    const RowCounter rcode_counter =
-        rcode < by_rcode.size() ? by_rcode[rcode] : RowCounter::other_rcode;
-    raise(counters[static_cast<std::size_t>(rcode_counter)]);
-    const auto type_counter = [qclass, qtype] {
-        if (qclass != 1) {
-            return RowCounter::non_in;
-        }
-        switch (qtype) {
-            case 1:
-                return RowCounter::a;
-            case 2:
-                return RowCounter::ns;
-            case 15:
-                return RowCounter::mx;
-            case 28:
-                return RowCounter::aaaa;
-            default:
-                return RowCounter::other_type;
-        }
-    };
-    raise(counters[static_cast<std::size_t>(type_counter())]);
+std::uint32_t Row::counter(RowCounter which) const {
+    if (which != RowCounter::ok) {
+        return counters_[RowPlaces::of(which)];
+    }
+    std::uint64_t types = 0;
+    std::uint64_t rcodes = 0;
+    for (std::size_t i = 0; i < counters_.size(); ++i) {
+        (i < RowPlaces::types ? types : rcodes) += counters_[i];
+    }
+    return static_cast<std::uint32_t>(std::min<std::uint64_t>(
+        types > rcodes ? types - rcodes : 0, std::numeric_limits<std::uint32_t>::max()));
+}
+
+void Row::merge_counters(const Row& other) {
+    for (std::size_t i = 0; i < counters_.size(); ++i) {
+        add_up(counters_[i], other.counters_[i]);
+    }
 }
 
 void RowTable::Store::clear() {
@@ -127,38 +154,60 @@ std::size_t RowPool::store_count() {
     return stores_.size();
 }
 
-std::unique_ptr<RowTable::Store> RowPool::take() {
+RowPool::Taken RowPool::take() {
     const std::lock_guard lock(mutex_);
-    if (stores_.empty()) {
-        return std::make_unique<RowTable::Store>();
+    const bool is_one_too_many = ++tables_ > tables_at_once;
+    Taken taken{.store = nullptr, .memory_max = std::numeric_limits<std::size_t>::max()};
+    if (table_memory_max_) {
+        taken.memory_max = is_one_too_many ? 0 : *table_memory_max_;
     }
-    auto store = std::move(stores_.back());
-    stores_.pop_back();
-    return store;
+    if (stores_.empty()) {
+        taken.store = std::make_unique<RowTable::Store>();
+    } else {
+        taken.store = std::move(stores_.back());
+        stores_.pop_back();
+    }
+    return taken;
 }
 
 void RowPool::give_back(std::unique_ptr<RowTable::Store> store) {
     // Slots are at most half full, so at most an eighth of the memory was needed.
     const bool is_sparse = store->slots.size() > 16 * std::max<std::size_t>(store->row_count, 256);
     store->sparse_uses = is_sparse ? store->sparse_uses + 1 : 0;
-    if (store->sparse_uses > sparse_uses_max) {
-        return;
+    const bool is_kept = store->sparse_uses <= sparse_uses_max;
+    if (is_kept) {
+        store->clear();
     }
-    store->clear();
     const std::lock_guard lock(mutex_);
-    if (stores_.size() < stores_max) {
+    --tables_;
+    if (is_kept && stores_.size() < stores_max) {
         stores_.push_back(std::move(store));
     }
 }
 
 RowTable::RowTable(const sketch::HllSettings& settings, std::shared_ptr<RowPool> pool)
-    : settings_(settings),
-      pool_(std::move(pool)),
-      store_(pool_ ? pool_->take() : std::make_unique<Store>()) {}
+    : tags_max_(static_cast<std::uint32_t>(std::clamp(
+          settings.explicit_threshold, 0, static_cast<std::int32_t>(FamilyCount::tags_max)))),
+      sketch_size_((std::size_t{1} << settings.log2m) * settings.register_width / 8),
+      memory_max_(std::numeric_limits<std::size_t>::max()),
+      settings_(settings),
+      pool_(std::move(pool)) {
+    if (pool_) {
+        RowPool::Taken taken = pool_->take();
+        store_ = std::move(taken.store);
+        memory_max_ = taken.memory_max;
+    } else {
+        store_ = std::make_unique<Store>();
+    }
+}
 
 RowTable& RowTable::operator=(RowTable&& other) noexcept {
     if (this != &other) {
         release();
+        tags_max_ = other.tags_max_;
+        sketch_size_ = other.sketch_size_;
+        memory_max_ = other.memory_max_;
+        clients_left_out_ = other.clients_left_out_;
         settings_ = other.settings_;
         pool_ = std::move(other.pool_);
         store_ = std::move(other.store_);
@@ -186,12 +235,6 @@ std::size_t RowTable::slot_of(std::uint32_t index) const {
     return at;
 }
 
-void RowTable::prefetch(std::uint32_t index) const {
-    if (!store_->slots.empty()) {
-        __builtin_prefetch(&store_->slots[mix(index) & (store_->slots.size() - 1)]);
-    }
-}
-
 Row& RowTable::row(std::uint32_t index) {
     if (2 * (store_->row_count + 1) > store_->slots.size()) {
         grow();
@@ -202,21 +245,33 @@ Row& RowTable::row(std::uint32_t index) {
         store_->slots[at] = {index, static_cast<std::uint32_t>(store_->row_count + 1)};
         return new_row(index);
     }
-    Row& row = store_->chunks[(number - 1) / chunk_rows][(number - 1) % chunk_rows];
+    Row& row = store_->at(number - 1);
     __builtin_prefetch(&row, 1);
-    __builtin_prefetch(&row.v6, 1);
     return row;
+}
+
+Row* RowTable::row_within_limit(std::uint32_t index) {
+    const bool is_to_grow = 2 * (store_->row_count + 1) > store_->slots.size();
+    const std::size_t more =
+        sizeof(Row) + (is_to_grow ? std::max(store_->slots.size(), first_slots) * sizeof(Slot) : 0);
+    if (has_memory_for(more)) [[likely]] {
+        return &row(index);
+    }
+    if (store_->slots.empty()) {
+        return nullptr;
+    }
+    const std::uint32_t number = store_->slots[slot_of(index)].number;
+    return number == 0 ? nullptr : &store_->at(number - 1);
 }
 
 Row& RowTable::new_row(std::uint32_t index) {
     const std::size_t number = store_->row_count++;
     if (number / chunk_rows == store_->chunks.size()) {
-        store_->chunks.push_back(std::make_unique<Row[]>(chunk_rows));
+        store_->chunks.push_back(LargePage::make());
     }
-    Row& row = store_->chunks[number / chunk_rows][number % chunk_rows];
-    row = Row{};
-    row.index = index;
-    return row;
+    Row* row = new (&store_->at(number)) Row{};
+    row->index = index;
+    return *row;
 }
 
 void RowTable::grow() {
@@ -228,98 +283,166 @@ void RowTable::grow() {
     }
 }
 
-void RowTable::prefetch_clients(const FamilyCount& family) {
-    if (family.clients.count > 1 && family.clients.count != ClientSet::sketched) {
-        __builtin_prefetch(family.clients.tags, 1);
-    }
-}
-
-void RowTable::add(FamilyCount& family, std::uint64_t client, std::uint64_t network) {
-    family.networks.add(network);
-    if (client != 0) {
-        add_client(family.clients, client);
-    }
-}
-
-void RowTable::add_client(ClientSet& set, std::uint64_t tag) {
-    if (set.count == ClientSet::sketched) {
-        store_->sketches[set.sketch].add(tag);
-    } else if (set.count == 0 && settings_.explicit_threshold > 0) {
-        set.one = tag;
-        set.count = 1;
-    } else {
-        add_tag(set, tag);
-    }
-}
-
-// To a set that has one tag or more, or may have none.
-void RowTable::add_tag(ClientSet& set, std::uint64_t tag) {
-    const bool is_one = set.count == 1;
-    const std::size_t size_class = class_for(set.count);
-    if (is_one && set.one == tag) {
+void RowTable::prefetch_clients(const FamilyCount& family, std::uint64_t client) const {
+    const std::uint32_t count = family.count();
+    if (count < 2) {
         return;
     }
-    if (set.count > 1) {
-        std::uint64_t* place = place_of(set.tags, set.count, size_class, tag);
-        const bool is_list_end = size_class < 2 && place == set.tags + set.count;
-        if (!is_list_end && *place == tag) {
+    if (count == FamilyCount::sketched) {
+        __builtin_prefetch(&store_->sketches[family.word()], 1);
+        return;
+    }
+    const std::uint64_t* block = block_at(family.word());
+    __builtin_prefetch(block, 1);
+    const std::size_t size_class = class_for(count);
+    if (size_class >= list_classes) {
+        const std::size_t mask = TagPool::words[size_class] - table_start - 1;
+        __builtin_prefetch(block + table_start + (client & mask), 1);
+        return;
+    }
+    for (std::size_t word = 8; word < TagPool::words[size_class]; word += 8) {
+        __builtin_prefetch(block + word, 1);
+    }
+}
+
+// What add() does not do itself.
+void RowTable::add_part(FamilyCount& family, std::uint64_t client, std::uint32_t network) {
+    const std::uint32_t count = family.count();
+    if (count == FamilyCount::sketched || count >= tags_max_) {
+        if (count > 1 && count != FamilyCount::sketched &&
+            is_tag_in(block_at(family.word()), count, client)) {
             return;
         }
-    }
-    const auto limit =
-        std::clamp(settings_.explicit_threshold, 0, static_cast<std::int32_t>(ClientSet::tags_max));
-    if (set.count >= static_cast<std::uint32_t>(limit)) {
-        to_sketch(set);
-        store_->sketches[set.sketch].add(tag);
+        if (count != FamilyCount::sketched && !has_memory_for(sizeof(Sketched) + sketch_size_))
+            [[unlikely]] {
+            ++clients_left_out_;
+            return;
+        }
+        Sketched& sketched =
+            count == FamilyCount::sketched ? store_->sketches[family.word()] : to_sketch(family);
+        sketched.networks.add_part(network);
+        sketched.clients.add(client);
         return;
     }
-    const std::size_t next_class = class_for(set.count + 1);
-    if (is_one || next_class != size_class) {
-        std::uint64_t* larger = store_->tags.take(next_class);
-        std::uint32_t moved = 0;
-        for_each_tag(set,
-                     [&](std::uint64_t old) { *place_of(larger, moved++, next_class, old) = old; });
-        if (!is_one) {
-            store_->tags.give_back(set.tags, size_class);
+    add_tag(family, client, network);
+}
+
+// To a set that has room for one tag more, and has one or more.
+void RowTable::add_tag(FamilyCount& family, std::uint64_t client, std::uint32_t network) {
+    const std::uint32_t count = family.count();
+    const std::size_t next_class = class_for(count + 1);
+    std::uint64_t* block = nullptr;
+    if (count == 1) {
+        if (!has_memory_for(store_->tags.memory_for(next_class))) [[unlikely]] {
+            ++clients_left_out_;
+            return;
         }
-        set.tags = larger;
+        block = store_->tags.take(next_class);
+        new (block) NetworkSample();
+        networks_in(block).add_part(family.network());
+        *place_of(block, 0, next_class, family.word()) = family.word();
+    } else {
+        block = block_at(family.word());
+        const std::size_t size_class = class_for(count);
+        std::uint64_t* place = place_of(block, count, size_class, client);
+        const bool is_list_end = size_class < list_classes && place == block + head_words + count;
+        if (!is_list_end && *place == client) {
+            return;
+        }
+        if (next_class != size_class) {
+            if (!has_memory_for(store_->tags.memory_for(next_class))) [[unlikely]] {
+                ++clients_left_out_;
+                return;
+            }
+            std::uint64_t* larger = store_->tags.take(next_class);
+            new (larger) NetworkSample(networks_in(block));
+            std::uint32_t moved = 0;
+            for_each_tag(block, count, [&](std::uint64_t tag) {
+                *place_of(larger, moved++, next_class, tag) = tag;
+            });
+            store_->tags.give_back(block, size_class);
+            block = larger;
+        }
     }
-    *place_of(set.tags, set.count, next_class, tag) = tag;
-    ++set.count;
+    networks_in(block).add_part(network);
+    *place_of(block, count, next_class, client) = client;
+    family.set(reinterpret_cast<std::uint64_t>(block), count + 1);
 }
 
-void RowTable::to_sketch(ClientSet& set) {
-    sketch::HyperLogLog sketch(settings_);
-    for_each_tag(set, [&sketch](std::uint64_t tag) { sketch.add(tag); });
-    if (set.count > 1) {
-        store_->tags.give_back(set.tags, class_for(set.count));
+RowTable::Sketched& RowTable::to_sketch(FamilyCount& family) {
+    const std::uint32_t count = family.count();
+    Sketched sketched{.clients = sketch::HyperLogLog(settings_), .networks = networks(family)};
+    if (count == 1) {
+        sketched.clients.add(family.word());
+    } else if (count > 1) {
+        std::uint64_t* block = block_at(family.word());
+        for_each_tag(block, count, [&](std::uint64_t tag) { sketched.clients.add(tag); });
+        store_->tags.give_back(block, class_for(count));
     }
-    set.sketch = store_->sketches.size();
-    set.count = ClientSet::sketched;
-    store_->sketches.push_back(std::move(sketch));
+    family.set(store_->sketches.size(), FamilyCount::sketched);
+    return store_->sketches.emplace_back(std::move(sketched));
 }
 
-std::uint64_t RowTable::estimate(const ClientSet& clients) const {
-    return clients.count == ClientSet::sketched ? store_->sketches[clients.sketch].estimate()
-                                                : clients.count;
+NetworkSample RowTable::networks(const FamilyCount& family) const {
+    const std::uint32_t count = family.count();
+    if (count == FamilyCount::sketched) {
+        return store_->sketches[family.word()].networks;
+    }
+    if (count > 1) {
+        return networks_in(block_at(family.word()));
+    }
+    NetworkSample one;
+    one.add_part(count == 1 ? family.network() : 0);
+    return one;
 }
 
-std::optional<Bytes> RowTable::sketch(const ClientSet& clients) const {
+std::uint64_t RowTable::estimate(const FamilyCount& family) const {
+    const std::uint32_t count = family.count();
+    return count == FamilyCount::sketched ? store_->sketches[family.word()].clients.estimate()
+                                          : count;
+}
+
+std::optional<Bytes> RowTable::sketch(const FamilyCount& family) const {
     // Tags that are kept one by one are a sketch in its exact form, which is written as nothing.
-    return clients.count == ClientSet::sketched
-               ? store_->sketches[clients.sketch].serialise_or_null()
+    return family.count() == FamilyCount::sketched
+               ? store_->sketches[family.word()].clients.serialise_or_null()
                : std::nullopt;
 }
 
-void RowTable::merge(ClientSet& into, const ClientSet& from, const Store& theirs) {
-    if (from.count != ClientSet::sketched) {
-        for_each_tag(from, [&](std::uint64_t tag) { add_client(into, tag); });
+void RowTable::merge(FamilyCount& into, const FamilyCount& from, const RowTable& theirs) {
+    const std::uint32_t count = from.count();
+    if (count == FamilyCount::sketched) {
+        Sketched& ours =
+            into.count() == FamilyCount::sketched ? store_->sketches[into.word()] : to_sketch(into);
+        const Sketched& other = theirs.store_->sketches[from.word()];
+        ours.clients.merge(other.clients);
+        ours.networks.merge(other.networks);
         return;
     }
-    if (into.count != ClientSet::sketched) {
-        to_sketch(into);
+    const auto add_client = [&](std::uint64_t tag, std::uint32_t part) {
+        if (into.is_empty() && tags_max_ > 0) {
+            into.set(tag, 1, part);
+        } else if (into.count() != 1 || into.word() != tag) {
+            add_part(into, tag, part);
+        }
+    };
+    if (count == 1) {
+        add_client(from.word(), from.network());
+    } else if (count > 1) {
+        // Which network is whose does not matter any more: every client brings all of them.
+        const NetworkSample all = networks_in(block_at(from.word()));
+        for_each_tag(block_at(from.word()), count, [&](std::uint64_t tag) { add_client(tag, 0); });
+        merge_networks(into, all);
     }
-    store_->sketches[into.sketch].merge(theirs.sketches[from.sketch]);
+}
+
+// Into a family that has two clients or more.
+void RowTable::merge_networks(FamilyCount& into, const NetworkSample& networks) {
+    if (into.count() == FamilyCount::sketched) {
+        store_->sketches[into.word()].networks.merge(networks);
+    } else {
+        networks_in(block_at(into.word())).merge(networks);
+    }
 }
 
 void RowTable::merge(RowTable&& other) {
@@ -327,21 +450,31 @@ void RowTable::merge(RowTable&& other) {
         *this = std::move(other);
         return;
     }
-    for (std::size_t i = 0; i < other.size(); ++i) {
-        add(other, other[i]);
+    constexpr std::size_t abreast = 32;
+    for (std::size_t first = 0; first < other.size(); first += abreast) {
+        const std::size_t end = std::min(first + abreast, other.size());
+        for (std::size_t i = first; i < end; ++i) {
+            prefetch(other[i].index);
+        }
+        for (std::size_t i = first; i < end; ++i) {
+            row(other[i].index);  // asks for it
+            other.prefetch_clients(other[i].v4, 0);
+            other.prefetch_clients(other[i].v6, 0);
+        }
+        for (std::size_t i = first; i < end; ++i) {
+            add(other, other[i]);
+        }
     }
+    clients_left_out_ += other.clients_left_out_;
     other = RowTable(settings_);
 }
 
 void RowTable::add(const RowTable& from, const Row& theirs) {
+    memory_max_ = std::numeric_limits<std::size_t>::max();
     Row& ours = row(theirs.index);
-    for (std::size_t counter = 0; counter < row_counter_count; ++counter) {
-        raise(ours.counters[counter], theirs.counters[counter]);
-    }
-    for (const auto family : {&Row::v4, &Row::v6}) {
-        (ours.*family).networks.merge((theirs.*family).networks);
-        merge((ours.*family).clients, (theirs.*family).clients, *from.store_);
-    }
+    ours.merge_counters(theirs);
+    merge(ours.v4, theirs.v4, from);
+    merge(ours.v6, theirs.v6, from);
 }
 
 }  // namespace tapir::edge

@@ -1,52 +1,121 @@
-// Which names were released before, ever.
+// Which names were released before.
 //
-//     Seen seen(*store, log, counters);
+//     Seen seen(*store, {}, log, counters);
 //     if (seen.add(name)) { ... }              // true: it is new; from now on it is under way
-//     seen.settle(names, Settle::kept);        // their batch is on the disk: remembered for good
+//     seen.settle(names, Settle::kept);        // their batch is on the disk: remembered
 //     seen.settle(names, Settle::lost);        // it is not: here they are new again
+//     seen.tidy(now);                          // each second: a few steps of forgetting the oldest
 //
 // A name is remembered only after its batch was accepted: a crash between the two lets it leave
 // twice, never not at all. The store holds what was released, under the name's text in lower case,
 // and nothing else. When it fails the name counts as new (whoever receives it twice can tell), is
-// remembered in memory, and the failure is counted and logged. Threads may share it.
+// remembered in memory, and the failure is counted and logged. Threads may share it; tidy() is for
+// one.
+//
+// It is bounded: names are forgotten `age_max` after they were released, if that is set, and the
+// oldest beyond `names_max`. Once a day, and when there are too many, tidy() walks over all of them
+// and counts them by day; then, if some must go, once more. Each call does little, so that nobody
+// waits for it. A value says on which day its name was released; docs/formats/seen.md.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
+#include <map>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <unordered_set>
 
 #include "tapir/base/counters.hpp"
 #include "tapir/base/log.hpp"
+#include "tapir/base/time.hpp"
 #include "tapir/store/store.hpp"
+#include "tapir/text/settings.hpp"
 
 namespace tapir::edge {
 
 inline constexpr std::string_view seen_family = "released";
-inline constexpr std::size_t seen_cache_max = 100'000;  // names
+inline constexpr std::size_t seen_cache_max = 100'000;   // names
+inline constexpr std::size_t seen_steps_usual = 20'000;  // names that one tidy() looks at
+
+// The rows `seen.…` of the settings.
+text::SettingTable seen_settings_table();
+
+struct SeenSettings {
+    Duration age_max{};                    // 0: never
+    std::uint64_t names_max = 20'000'000;  // then the oldest go
+    std::size_t steps = seen_steps_usual;  // of one tidy()
+};
+SeenSettings seen_settings(const text::Settings& settings);
+
+// The day that a value says, in days since 1970-01-01; nothing for values of before there were
+// days, and of later versions.
+std::optional<std::uint32_t> seen_day(ByteView value);
+Bytes seen_value(std::uint32_t day);
 
 class Seen {
 public:
     enum class Settle : std::uint8_t { kept, lost };
 
-    Seen(store::Store& store, const Log& log, Counters& counters);
+    Seen(store::Store& store, const SeenSettings& settings, const Log& log, Counters& counters);
 
     bool add(const std::string& name);
     enum class State : std::uint8_t { unknown, under_way, kept };
     State state_of(const std::string& name);
     // What became of names that add() called new.
     void settle(std::span<const std::string> names, Settle how);
+    // Marks names as released before; how many of them were not. They are remembered as of today.
+    // An error: none is marked.
+    Result<std::uint64_t> import(std::span<const std::string> names);
+    // The time, and some steps.
+    void tidy(UtcTime now);
 
 private:
     State state_locked(const std::string& name);
+    // Counts of names by day: of one walk.
+    struct Survey {
+        std::map<std::uint32_t, std::uint64_t> by_day;
+        std::uint64_t names = 0;
+    };
+    // What must go: all before `day`, and `of_day` of that day.
+    struct Cut {
+        std::uint32_t day = 0;
+        std::uint64_t of_day = 0;
+        std::uint64_t too_old = 0;  // of those, by age
+    };
+    enum class Walk : std::uint8_t { none, survey, erase };
+
+    void begin(Walk walk);
+    void step();
+    void look_at(ByteView name, ByteView value, store::Batch& batch);
+    void end_survey();
+    void end_erase();
+    void fail_walk(const Error& error);
+    void remember(const std::string& name);
 
     store::Store& store_;
+    const SeenSettings settings_;
     const Log& log_;
     Counter& errors_;
+    Counter& forgotten_old_;
+    Counter& forgotten_many_;
+    Counter& imported_;
+    Gauge& names_shown_;
+    std::atomic<std::uint32_t> today_{0};
+    std::atomic<std::uint64_t> names_{0};  // as of the last survey, and since
     std::mutex mutex_;
     std::unordered_set<std::string> under_way_;  // as many as the batches hold that are not written
     std::unordered_set<std::string> cache_;      // of what is in the store, or should be
+
+    // Of tidy() alone.
+    Walk walk_ = Walk::none;
+    std::optional<std::uint32_t> surveyed_;  // on which day
+    Bytes from_;                             // where the walk goes on
+    Survey survey_;
+    Cut cut_;
+    std::uint64_t erased_ = 0;
 };
 
 }  // namespace tapir::edge

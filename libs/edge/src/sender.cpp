@@ -12,6 +12,7 @@ using namespace std::chrono_literals;
 // A signature may not be older than a day for the core; an old batch is signed anew.
 constexpr Duration created_age_max = 12h;
 constexpr Duration idle = 60s;
+constexpr Duration retry_after_max = 1h;  // whatever the core says
 
 }  // namespace
 
@@ -76,7 +77,7 @@ Duration SendSteps::work() {
         failures_ = 0;
         return {};
     }
-    const Duration pause = back_off();
+    const Duration pause = std::max(back_off(), std::exchange(retry_after_, Duration()));
     again_ = parts_.clock.monotonic() + pause;
     return pause;
 }
@@ -104,7 +105,7 @@ bool SendSteps::send_batch(std::uint64_t index) {
                          {{"batch", index}, {"reason", batch.error().what()}});
         if (is_altered) {
             lost_altered_.add();
-            parts_.outbox.settle(index, Settled::refused);
+            parts_.outbox.settle(index, Settled::refused, parts_.clock.now());
         }
         return is_altered;
     }
@@ -142,6 +143,7 @@ bool SendSteps::send_batch(std::uint64_t index) {
             }
             continue;
         }
+        retry_after_ = std::clamp<Duration>(outcome.retry_after, Duration(), retry_after_max);
         if (!cancelled_) {
             parts_.log.warn("sender", "the core does not take a payload now; again later",
                             {{"outcome", to_string(outcome.sent)}, {"answer", outcome.detail}});
@@ -149,7 +151,7 @@ bool SendSteps::send_batch(std::uint64_t index) {
         return false;
     }
     done_.clear();
-    parts_.outbox.settle(index, is_refused ? Settled::refused : Settled::sent);
+    parts_.outbox.settle(index, is_refused ? Settled::refused : Settled::sent, now);
     if (!is_refused && !std::exchange(is_unrouted_, false)) {
         batches_.add();
     }

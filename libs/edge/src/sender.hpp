@@ -6,7 +6,8 @@
 //
 // Batches leave at the minute's second that the day's key has fixed (R6), all that wait together;
 // in the lab, at once. After a failure it waits: a second, twice that, … up to five minutes, each
-// with chance in it, and begins again with the oldest.
+// with chance in it, at least as long as the core asks for (an hour at most), and begins again with
+// the oldest.
 #pragma once
 
 #include <array>
@@ -62,6 +63,7 @@ private:
     std::atomic<bool> cancelled_{false};
     std::optional<Duration> due_;  // monotonic; of what waits
     Duration again_{};             // monotonic; not before, after a failure
+    Duration retry_after_{};       // what the core asked for, at the last failure
     std::int64_t failures_ = 0;
     std::set<std::string> done_;            // payloads of the batch that is being sent
     bool is_unrouted_ = false;              // whether one of them stays here

@@ -1,20 +1,25 @@
 #include "tapir/edge/settings.hpp"
 
+#include "input_settings.hpp"
+#include "memory_plan.hpp"
 #include "outlet.hpp"
+#include "seen.hpp"
+#include "sessions.hpp"
+#include "status.hpp"
 
 namespace tapir::edge {
 
-text::SettingTable settings_table() {
+namespace {
+
+text::SettingTable own_settings_table() {
     using text::Setting;
     using namespace std::chrono_literals;
-    text::SettingTable table{
-        Setting::path("input.unix", "/run/tapir/edge/dnstap.sock",
-                      "Unix socket on which resolvers deliver dnstap; empty: none."),
-        Setting::string("input.tcp", "", "Address and port for dnstap over TCP; empty: none."),
+    return {
         Setting::strings(
             "client_networks",
             {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"},
-            "Networks whose clients count; who asks from elsewhere counts for nothing."),
+            "Networks whose clients count; who asks from elsewhere counts for nothing.")
+            .reloadable(),
         Setting::boolean("single_site", false,
                          "Waive that clients must come from at least three networks; the ledger "
                          "shows it."),
@@ -26,11 +31,22 @@ text::SettingTable settings_table() {
         Setting::integer(
             "release.batch_s", 60, 1, 60, "seconds",
             "Time between batches. For the lab only: less than 60 tells more of when."),
-        Setting::path("lists.well_known", "", "Names that are counted: text, CSV or DAWG."),
-        Setting::path("lists.ignored_clients", "", "Clients that are not looked at: CIDR lines."),
-        Setting::path("lists.ignored_names", "", "Names that are not looked at: text or DAWG."),
+        Setting::path(
+            "lists.well_known", "",
+            "Names that are counted: text, CSV, DAWG or an index of `tapir list compile`.")
+            .reloadable(),
+        Setting::path("lists.ignored_clients", "", "Clients that are not looked at: CIDR lines.")
+            .reloadable(),
+        Setting::path("lists.ignored_names", "",
+                      "Names that are not looked at, in any form of lists.well_known.")
+            .reloadable(),
         Setting::path("lists.public_suffixes", "/usr/share/publicsuffix/public_suffix_list.dat",
-                      "The public suffix list: what a registered domain is."),
+                      "The public suffix list: what a registered domain is.")
+            .reloadable(),
+        Setting::string("lists.pin", "",
+                        "SHA-256 that the file of lists.well_known must have, as sha256sum and "
+                        "`tapir list stat` say it; empty: any.")
+            .reloadable(),
         Setting::path("keys.signing", "", "Signing key of this edge: a JWK file, Ed25519."),
         Setting::path("keys.day", "",
                       "Key of the first day, for the offline twin: 64 hexadecimal digits."),
@@ -53,8 +69,17 @@ text::SettingTable settings_table() {
         Setting::integer("histogram.hll_explicit_threshold", 20, 1, 131'072, "clients",
                          "Clients kept exactly before a sketch is made; acts in compatible."),
     };
-    const text::SettingTable mqtt = mqtt_settings_table();
-    table.insert(table.end(), mqtt.begin(), mqtt.end());
+}
+
+}  // namespace
+
+text::SettingTable settings_table() {
+    text::SettingTable table = input_settings_table();
+    for (const text::SettingTable& part :
+         {own_settings_table(), mqtt_settings_table(), session_settings_table(),
+          seen_settings_table(), status_settings_table(), memory_settings_table()}) {
+        table.insert(table.end(), part.begin(), part.end());
+    }
     return table;
 }
 

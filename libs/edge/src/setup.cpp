@@ -43,24 +43,43 @@ std::string shaping(std::string_view canonical) {
 }
 
 Result<names::NameIndex> names_at(world::Files& files, const text::Settings& settings,
-                                  std::string_view key, std::string_view kind,
+                                  std::string_view key, std::string_view kind, NamesBefore before,
                                   std::vector<ListFile>& report) {
-    auto index = load_names(files, settings.string(key), std::string(kind), report);
+    auto index = load_names(files, settings.string(key), std::string(kind), before, report);
     if (!index) {
         return fail(at_setting(settings, key, std::move(index).error()));
     }
     return index;
 }
 
+// Where the operator has pinned the well-known list, no other is taken.
+Result<void> check_pin(const text::Settings& settings, const Lists& lists) {
+    const std::string& pin = settings.string("lists.pin");
+    const ListFile* const file = lists.file("well_known");
+    const std::string got = file == nullptr ? "no list" : file->sha256;
+    if (!pin.empty() && pin != got) {
+        return settings.refuse("lists.pin", fmt::format("lists.well_known of SHA-256 {}", pin),
+                               got);
+    }
+    return {};
+}
+
 }  // namespace
 
 Result<std::shared_ptr<const Lists>> load_lists(world::Files& files, const text::Settings& settings,
-                                                privacy::Profile profile) {
+                                                privacy::Profile profile, const Lists* before) {
     auto lists = std::make_shared<Lists>();
-    lists->well_known =
-        TRY(names_at(files, settings, "lists.well_known", "well_known", lists->files));
+    const auto shared = [before](const names::NameIndex Lists::* index, std::string_view kind) {
+        return before == nullptr
+                   ? NamesBefore{}
+                   : NamesBefore{.index = &(before->*index), .file = before->file(kind)};
+    };
+    lists->well_known = TRY(names_at(files, settings, "lists.well_known", "well_known",
+                                     shared(&Lists::well_known, "well_known"), lists->files));
+    TRY(check_pin(settings, *lists));
     lists->ignored_names =
-        TRY(names_at(files, settings, "lists.ignored_names", "ignored_names", lists->files));
+        TRY(names_at(files, settings, "lists.ignored_names", "ignored_names",
+                     shared(&Lists::ignored_names, "ignored_names"), lists->files));
     if (const std::string& path = settings.string("lists.ignored_clients"); !path.empty()) {
         auto set = load_networks(files, path, lists->files);
         if (!set) {
@@ -73,6 +92,7 @@ Result<std::shared_ptr<const Lists>> load_lists(world::Files& files, const text:
         return fail(std::move(networks).error().at(
             fmt::format("{}: client_networks", settings.place("client_networks"))));
     }
+    lists->listeners = TRY(Listeners::from(settings));
     lists->client_networks = std::make_shared<const client::NetworkSet>(std::move(*networks));
     if (profile != privacy::Profile::compatible) {
         const std::string& path = settings.string("lists.public_suffixes");
@@ -82,6 +102,10 @@ Result<std::shared_ptr<const Lists>> load_lists(world::Files& files, const text:
         }
         lists->suffixes = std::move(*suffixes);
     }
+    for (const ListFile& file : lists->files) {
+        lists->digests += fmt::format("{} {}\n", file.kind, file.sha256);
+    }
+    lists->shaping = shaping(settings.to_canonical());
     return std::shared_ptr<const Lists>(std::move(lists));
 }
 
@@ -111,15 +135,11 @@ CollectorSettings collector_settings(const text::Settings& settings, privacy::Pr
 }
 
 LeafContext leaf_context(const text::Settings& settings, privacy::Profile profile,
-                         const Lists& lists, std::string version) {
+                         std::string version) {
     LeafContext context;
     context.profile = profile;
     context.single_site = settings.boolean("single_site");
     context.version = std::move(version);
-    context.settings = shaping(settings.to_canonical());
-    for (const ListFile& file : lists.files) {
-        context.lists += fmt::format("{} {}\n", file.kind, file.sha256);
-    }
     return context;
 }
 
@@ -140,6 +160,21 @@ Result<jose::PrivateJwk> signing_key(world::Files& files, const text::Settings& 
         return fail(std::move(key).error().at(path));
     }
     return key;
+}
+
+Result<void> guarded_key_file(world::Files& files, const text::Settings& settings,
+                              std::string_view key) {
+    auto octets = world::read_secret(files, settings.string(key), key_file_size_max);
+    if (!octets) {
+        return settings.refuse(key, "a key file that others cannot read", octets.error().what());
+    }
+    // "PRIVATE KEY", "EC PRIVATE KEY", "ENCRYPTED PRIVATE KEY": which, the library finds out.
+    const bool is_key = as_text(*octets).find("PRIVATE KEY-----") != std::string_view::npos;
+    crypto::wipe(*octets);
+    if (!is_key) {
+        return settings.refuse(key, "a private key (PEM)", "something else");
+    }
+    return {};
 }
 
 jose::PrivateJwk public_test_signing_key() {

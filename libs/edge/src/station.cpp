@@ -7,13 +7,19 @@
 #include <utility>
 
 #include "batch_writer.hpp"
+#include "gauges.hpp"
 #include "live_keys.hpp"
+#include "memory_plan.hpp"
 #include "outbox.hpp"
 #include "outlet.hpp"
+#include "reload.hpp"
 #include "run_mark.hpp"
 #include "seen.hpp"
+#include "seen_import.hpp"
 #include "sender.hpp"
+#include "sessions.hpp"
 #include "setup.hpp"
+#include "status.hpp"
 
 namespace tapir::edge {
 namespace {
@@ -61,10 +67,12 @@ struct Counting {
     std::unique_ptr<Wildcards> wildcards;
     std::unique_ptr<PersonReleases> requests;
     std::shared_ptr<const Lists> lists;
+    std::unique_ptr<SeenFolder> known;  // lists of what counts as seen
     std::unique_ptr<BatchWriter> writer;
     std::unique_ptr<BatchQueue> queue;  // where a thread writes
     std::unique_ptr<Collector> collector;
     std::unique_ptr<Pipeline> pipeline;
+    std::unique_ptr<Reloader> reloader;
     UtcTime open;                  // the interval whose batch is cut next
     std::int64_t day = 0;          // whose key is on the disk
     std::int64_t day_refused = 0;  // whose key the disk has refused
@@ -85,6 +93,8 @@ struct Station::Impl {
           ports(p),
           options(std::move(o)),
           metrics(p.counters),
+          gauges(p.counters, version),
+          board(version, p.clock.now()),
           is_lab(s.integer("release.batch_s") != usual_batch_s) {}
 
     Result<void> open();
@@ -93,17 +103,30 @@ struct Station::Impl {
     Result<DayKeys> read_day_keys();
     void keep_day_key();
     void take_requests(UtcTime now);
+    void show_status(UtcTime now);
+    // Parts of begin().
+    std::int64_t batch_interval(privacy::Profile profile) const;
+    Result<void> open_stores(Counting& parts);
+    BatchSink& open_writer(Counting& parts, const SaltSource& salts);
+    PipelineSettings pipeline_settings(privacy::Profile profile);
+
+    // What may have changed since the start is in force from here.
+    const text::Settings& settings_now() const { return reloaded ? *reloaded : settings; }
 
     const text::Settings& settings;
+    std::optional<text::Settings> reloaded;
     const std::string version;
     const StationPorts ports;
     const StationOptions options;
     EdgeMetrics metrics;
+    Gauges gauges;
+    StatusBoard board;
     const bool is_lab;
     std::string day_key_path;
     std::unique_ptr<const jose::PrivateJwk> key;
     std::unique_ptr<EdgeLedger> ledger;
     std::unique_ptr<Outbox> outbox;
+    std::unique_ptr<Sessions> sessions;
     std::unique_ptr<Outlet> outlet;
     std::unique_ptr<SendSteps> sending;
     std::atomic<unsigned> second{0};  // of the minute, at which batches leave today
@@ -124,6 +147,8 @@ Result<void> Station::Impl::open() {
     outbox = TRY(Outbox::open(ports.files, state, *ledger, keeping, ports.log, ports.counters));
     // What waits from before leaves at the day's second too (R6).
     second = TRY(read_day_keys()).current()->gate->batch_second();
+    sessions = TRY(Sessions::open(settings, ports.clock.now(),
+                                  {ports.files, ports.chance, ports.log, ports.counters}));
     return open_outlet();
 }
 
@@ -143,6 +168,9 @@ Result<void> Station::Impl::open_outlet() {
         to.ca_file = settings.string("core.ca");
         to.certificate_file = settings.string("core.cert");
         to.key_file = settings.string("core.key");
+        if (!to.key_file.empty()) {
+            TRY(guarded_key_file(ports.files, settings, "core.key"));
+        }
         auto opened = ports.http_client != nullptr ? Outlet::over(*ports.http_client, to, *key)
                                                    : Outlet::open(to, *key);
         if (!opened) {
@@ -211,6 +239,21 @@ void Station::Impl::take_requests(UtcTime now) {
     }
 }
 
+void Station::Impl::show_status(UtcTime now) {
+    constexpr std::size_t checkpoint_size_max = 65'536;
+    // Of a log that is written beside us; what cannot be read is not shown.
+    auto checkpoint =
+        ports.files.read(settings.string("state.dir") + "/ledger/checkpoint", checkpoint_size_max);
+    board.publish({.profile = privacy::to_string(counting->profile.profile),
+                   .counters = ports.counters,
+                   .log = ports.log,
+                   .delay = gauges.delay(),
+                   .loads = counting->pipeline->loads(),
+                   .lists = counting->lists->files,
+                   .checkpoint = checkpoint ? std::string(as_text(*checkpoint)) : std::string()},
+                  now);
+}
+
 Station::Station(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 Station::~Station() {
@@ -224,6 +267,60 @@ Result<std::unique_ptr<Station>> Station::open(const text::Settings& settings, s
     return std::unique_ptr<Station>(new Station(std::move(impl)));
 }
 
+std::int64_t Station::Impl::batch_interval(privacy::Profile profile) const {
+    if (!is_lab) {
+        return privacy::rule_for(privacy::Product::new_qname, profile).time_s;
+    }
+    const std::int64_t seconds = settings.integer("release.batch_s");
+    ports.log.warn("edge",
+                   "release.batch_s is below 60: batches tell more of when than they may. For "
+                   "the lab only, never with real users",
+                   {{"seconds", seconds}});
+    return seconds;
+}
+
+// What remembers names and takes them in.
+Result<void> Station::Impl::open_stores(Counting& parts) {
+    const std::string& state = settings.string("state.dir");
+    parts.seen =
+        std::make_unique<Seen>(ports.store, seen_settings(settings), ports.log, ports.counters);
+    auto wildcards = TRY(Wildcards::open(ports.store, ports.chance, ports.log, ports.counters));
+    parts.wildcards = std::make_unique<Wildcards>(std::move(wildcards));
+    parts.requests = std::make_unique<PersonReleases>(ports.files, state + "/requests", *parts.seen,
+                                                      ports.log, ports.counters);
+    parts.known = std::make_unique<SeenFolder>(
+        ports.files, state + "/import",
+        [this] {
+            std::vector<ListFile> report;
+            return load_suffixes(ports.files, settings.string("lists.public_suffixes"), report);
+        },
+        *parts.seen, ports.log);
+    parts.seen->tidy(ports.clock.now());
+    return {};
+}
+
+BatchSink& Station::Impl::open_writer(Counting& parts, const SaltSource& salts) {
+    parts.writer = std::make_unique<BatchWriter>(
+        *outbox, *parts.seen, leaf_context(settings, parts.profile.profile, version), salts,
+        options.on_batch, [this] { return sessions->make_room(); });
+    if (!options.writes_in_background) {
+        return *parts.writer;
+    }
+    parts.queue = std::make_unique<BatchQueue>(*parts.writer);
+    return *parts.queue;
+}
+
+PipelineSettings Station::Impl::pipeline_settings(privacy::Profile profile) {
+    PipelineSettings piping;
+    piping.workers = static_cast<std::size_t>(settings.integer("workers"));
+    piping.drops_when_full = true;
+    piping.worker = worker_settings(settings, profile);
+    piping.clock = &ports.clock;
+    piping.delay = &gauges.delay();
+    piping.worker.sessions = sessions->source();
+    return piping;
+}
+
 Result<void> Station::begin() {
     Impl& self = *impl_;
     const StationPorts& ports = self.ports;
@@ -231,54 +328,48 @@ Result<void> Station::begin() {
     auto counting = std::make_unique<Counting>();
     counting->profile = live_profile(settings, ports.files, ports.clock.now(), ports.log);
     const privacy::Profile profile = counting->profile.profile;
-    const auto lists = TRY(load_lists(ports.files, settings, profile));
-    counting->interval_s = self.is_lab
-                               ? settings.integer("release.batch_s")
-                               : privacy::rule_for(privacy::Product::new_qname, profile).time_s;
-    if (self.is_lab) {
-        ports.log.warn("edge",
-                       "release.batch_s is below 60: batches tell more of when than they may. For "
-                       "the lab only, never with real users",
-                       {{"seconds", counting->interval_s}});
-    }
+    Reloader::Stamps stamps = Reloader::look(ports.files, self.options.source, self.settings_now());
+    const auto lists = TRY(load_lists(ports.files, self.settings_now(), profile));
+    counting->interval_s = self.batch_interval(profile);
+    counting->lists = lists;
     const SaltSource salts = [&ports](std::string_view /*batch*/, std::string_view /*name*/) {
         return ports.chance.bytes<ledger::salt_size>();
     };
-    counting->seen = std::make_unique<Seen>(ports.store, ports.log, ports.counters);
-    auto wildcards = TRY(Wildcards::open(ports.store, ports.chance, ports.log, ports.counters));
-    counting->wildcards = std::make_unique<Wildcards>(std::move(wildcards));
-    counting->requests =
-        std::make_unique<PersonReleases>(ports.files, settings.string("state.dir") + "/requests",
-                                         *counting->seen, ports.log, ports.counters);
-    counting->lists = lists;
-    counting->writer = std::make_unique<BatchWriter>(
-        *self.outbox, *counting->seen, leaf_context(settings, profile, *lists, self.version), salts,
-        self.options.on_batch);
-    BatchSink* sink = counting->writer.get();
-    if (self.options.writes_in_background) {
-        counting->queue = std::make_unique<BatchQueue>(*counting->writer);
-        sink = counting->queue.get();
-    }
+    TRY(self.open_stores(*counting));
+    BatchSink& sink = self.open_writer(*counting, salts);
     CollectorSettings collecting = collector_settings(settings, profile);
     collecting.gate.pending = self.options.pending;
     collecting.cuts_by_data = false;
+    collecting.board = &self.board;
     counting->collector =
         std::make_unique<Collector>(collecting, lists, *counting->seen, *counting->wildcards,
-                                    *self.key, self.metrics, ports.log, *sink);
+                                    *self.key, self.metrics, ports.log, sink);
     DayKeys keys = TRY(self.read_day_keys());
-    PipelineSettings piping;
-    piping.workers = static_cast<std::size_t>(settings.integer("workers"));
-    piping.drops_when_full = true;
-    piping.worker = worker_settings(settings, profile);
+    const MemoryPlan memory = TRY(plan_memory(settings, *lists));
     const UtcTime now = ports.clock.now();
-    counting->pipeline = std::make_unique<Pipeline>(piping, lists, std::move(keys),
-                                                    DataClock::live(now), *counting->collector);
+    Consumer& consumer = self.sessions->begin(*counting->collector, *self.outbox,
+                                              leaf_context(settings, profile, self.version), *lists,
+                                              salts, now, self.options.writes_in_background);
+    PipelineSettings piping = self.pipeline_settings(profile);
+    piping.worker.rows_memory_max = memory.rows_of_worker();
+    counting->pipeline =
+        std::make_unique<Pipeline>(piping, lists, std::move(keys), DataClock::live(now), consumer);
+    counting->reloader =
+        std::make_unique<Reloader>(ReloadParts{.files = ports.files,
+                                               .log = ports.log,
+                                               .counters = ports.counters,
+                                               .source = self.options.source,
+                                               .in_background = self.options.writes_in_background},
+                                   self.settings_now(), profile, lists, std::move(stamps), now);
     const auto today = counting->pipeline->day();
     counting->open = floor_to(now, counting->interval_s);
     counting->day = today->number;
     counting->tidied = ports.clock.monotonic();
     self.second = today->gate->batch_second();
     self.counting = std::move(counting);
+    self.gauges.show_profile(profile);
+    self.gauges.show_certificates(ports.files, settings);
+    self.show_status(now);
     if (!self.mark) {
         self.mark.emplace(ports.files, settings.string("state.dir"), now, ports.log,
                           ports.counters);
@@ -303,6 +394,10 @@ bool Station::tick() {
     Counting& counting = *self.counting;
     Pipeline& pipeline = *counting.pipeline;
     const UtcTime now = self.ports.clock.now();
+    if (auto lists = counting.reloader->tick(now)) {
+        counting.lists = lists;
+        pipeline.change_lists(std::move(lists));
+    }
     pipeline.tick(now);
     self.metrics.add(pipeline.take_dispatcher_fates());
     if (const UtcTime current = floor_to(now, counting.interval_s); current > counting.open) {
@@ -311,9 +406,17 @@ bool Station::tick() {
     }
     self.keep_day_key();
     self.take_requests(now);
+    self.sessions->tick(now);
+    counting.seen->tidy(now);
+    counting.known->tick(now);
+    self.gauges.show_loads(pipeline.loads());
+    self.gauges.show_ledger(self.ledger->size());
+    self.gauges.show_log(self.ports.log);
+    self.show_status(now);
     if (const Duration at = self.ports.clock.monotonic(); at - counting.tidied > tidy_every) {
         counting.tidied = at;
         self.outbox->tidy(now);
+        self.gauges.show_certificates(self.ports.files, self.settings);
     }
     if (counting.profile.ends && now >= *counting.profile.ends) {
         self.ports.log.error("edge",
@@ -323,14 +426,22 @@ bool Station::tick() {
     return true;
 }
 
+void Station::reload() {
+    if (impl_->counting) {
+        impl_->counting->reloader->request();
+    }
+}
+
 void Station::end() {
     Impl& self = *impl_;
     if (!self.counting) {
         return;
     }
     Counting& counting = *self.counting;
+    self.reloaded = counting.reloader->settings();
     counting.pipeline->finish();
     self.metrics.add(counting.pipeline->take_dispatcher_fates());
+    self.sessions->end();
     counting.collector->finish({}, floor_to(self.ports.clock.now(), counting.interval_s));
     if (counting.queue) {
         counting.queue->finish();
@@ -351,6 +462,10 @@ void Station::cancel() {
 
 std::string_view Station::profile() const {
     return privacy::to_string(impl_->counting->profile.profile);
+}
+
+std::string Station::status() const {
+    return impl_->board.text();
 }
 
 std::size_t Station::waiting() const {

@@ -14,12 +14,12 @@ std::uint64_t* TagPool::take(std::size_t size_class) {
     } else {
         if (words_used_ + count > chunk_words) {
             if (chunks_used_ == chunks_.size()) {
-                chunks_.push_back(std::make_unique_for_overwrite<std::uint64_t[]>(chunk_words));
+                chunks_.push_back(LargePage::make());
             }
             ++chunks_used_;
             words_used_ = 0;
         }
-        block = chunks_[chunks_used_ - 1].get() + words_used_;
+        block = reinterpret_cast<std::uint64_t*>(chunks_[chunks_used_ - 1].data()) + words_used_;
         words_used_ += count;
     }
     std::fill_n(block, count, 0);

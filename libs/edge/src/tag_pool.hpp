@@ -11,26 +11,36 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <vector>
+
+#include "large_page.hpp"
 
 namespace tapir::edge {
 
 class TagPool {
 public:
-    static constexpr std::array<std::uint32_t, 6> words = {4, 8, 32, 64, 128, 256};
+    // Whole cache lines.
+    static constexpr std::array<std::uint32_t, 6> words = {8, 16, 24, 72, 136, 264};
 
     std::uint64_t* take(std::size_t size_class);
     void give_back(std::uint64_t* block, std::size_t size_class);
     void clear();
+    // Octets in use, blocks that were given back included.
+    std::size_t memory() const {
+        return (chunks_used_ * chunk_words - (chunk_words - words_used_)) * sizeof(std::uint64_t);
+    }
+    // How many more it would be with one more block.
+    std::size_t memory_for(std::size_t size_class) const {
+        return free_.at(size_class) != nullptr ? 0 : words.at(size_class) * sizeof(std::uint64_t);
+    }
 
 private:
-    static constexpr std::size_t chunk_words = 32'768;
+    static constexpr std::size_t chunk_words = LargePage::size / sizeof(std::uint64_t);
     struct Free {
         Free* next;
     };
 
-    std::vector<std::unique_ptr<std::uint64_t[]>> chunks_;
+    std::vector<LargePage> chunks_;
     std::size_t chunks_used_ = 0;
     std::size_t words_used_ = chunk_words;  // of the last of them
     std::array<Free*, words.size()> free_{};

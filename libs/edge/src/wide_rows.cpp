@@ -22,7 +22,7 @@ void keep_most_asked(std::vector<std::uint32_t>& numbers, const RowTable& rows, 
     ranks.reserve(numbers.size());
     for (const std::uint32_t number : numbers) {
         const Row& row = rows[number];
-        ranks.push_back({.clients = rows.estimate(row.v4.clients) + rows.estimate(row.v6.clients),
+        ranks.push_back({.clients = rows.estimate(row.v4) + rows.estimate(row.v6),
                          .index = row.index,
                          .number = number});
     }
@@ -90,6 +90,7 @@ std::optional<WideRows::Over> WideRows::close() {
               .rows = std::exchange(rows_, RowTable(hll_)),
               .gate = std::move(open_->gate),
               .is_wider = open_->is_wider};
+    since_ = open_->last + 1;
     open_.reset();
     return over;
 }

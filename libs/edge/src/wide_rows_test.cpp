@@ -44,7 +44,7 @@ std::map<std::uint32_t, std::pair<std::uint32_t, std::uint64_t>> content_of(cons
     std::map<std::uint32_t, std::pair<std::uint32_t, std::uint64_t>> content;
     for (std::size_t i = 0; i < table.size(); ++i) {
         const Row& row = table[i];
-        content[row.index] = {row.counter(RowCounter::a), table.estimate(row.v4.clients)};
+        content[row.index] = {row.counter(RowCounter::a), table.estimate(row.v4)};
     }
     return content;
 }

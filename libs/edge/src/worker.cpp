@@ -1,5 +1,6 @@
 #include "worker.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "tapir/client/address.hpp"
@@ -7,6 +8,9 @@
 
 namespace tapir::edge {
 namespace {
+
+constexpr std::size_t items_ahead = 4;  // whose DNS messages are asked for
+constexpr std::size_t cache_line = 64;
 
 Fate fate_of(dnstap::MessageError error) {
     switch (error) {
@@ -48,12 +52,16 @@ std::size_t type_slot(dnstap::MessageType type) {
 Worker::Worker(const WorkerSettings& settings, std::shared_ptr<const Lists> lists)
     : settings_(settings),
       lists_(std::move(lists)),
+      rows_(std::make_shared<RowPool>(settings.rows_memory_max)),
       slots_(slots_max),
       matches_(slots_max),
       requests_(slots_max),
       tags_(slots_max) {
     for (const Slot& slot : slots_) {
         names_.push_back(&slot.folded);
+    }
+    if (settings_.sessions) {
+        sessions_ = std::make_unique<SessionMaker>(settings_.sessions);
     }
 }
 
@@ -62,18 +70,53 @@ BatchResult Worker::count(const FrameBatch& batch) {
     result.day = batch.day;
     std::span<const FrameItem> rest(batch.items());
     while (!rest.empty()) {
-        const std::size_t some = std::min(rest.size(), slots_max);
+        const std::size_t some = count_of_same_lists(rest.first(std::min(rest.size(), slots_max)));
+        const bool is_former = former_ && rest.front().minute < since_;
+        if (is_former) {
+            lists_.swap(former_);
+        }
         count_some(rest.first(some), batch.day, result);
+        if (is_former) {
+            lists_.swap(former_);
+        }
         rest = rest.subspan(some);
+        if (sessions_) {
+            record_sessions(batch);
+        }
+    }
+    if (sessions_) {
+        result.sessions = sessions_->take();
     }
     return result;
+}
+
+std::size_t Worker::count_of_same_lists(std::span<const FrameItem> items) const {
+    if (!former_) {
+        return items.size();
+    }
+    const bool is_former = items.front().minute < since_;
+    const auto other = std::ranges::find_if(items, [this, is_former](const FrameItem& item) {
+        return (item.minute < since_) != is_former;
+    });
+    return static_cast<std::size_t>(other - items.begin());
+}
+
+void Worker::change_lists(std::shared_ptr<const Lists> lists, Minute since) {
+    former_ = std::exchange(lists_, std::move(lists));
+    since_ = since;
 }
 
 void Worker::count_some(std::span<const FrameItem> items, const std::shared_ptr<const Day>& day,
                         BatchResult& result) {
     slots_used_ = 0;
     reached(WorkerStage::start);
-    for (const FrameItem& item : items) {
+    for (std::size_t i = 0; i < items.size(); ++i) {
+        const FrameItem& item = items[i];
+        if (i + items_ahead < items.size()) {
+            const std::byte* response = items[i + items_ahead].response.data();
+            __builtin_prefetch(response);
+            __builtin_prefetch(response + cache_line);
+        }
         if (const auto fate = decode(item, slots_[slots_used_], result)) {
             result.fates.add(*fate);
         } else {
@@ -83,7 +126,9 @@ void Worker::count_some(std::span<const FrameItem> items, const std::shared_ptr<
     reached(WorkerStage::decoded);
     look_up_slots();
     reached(WorkerStage::looked_up);
-    if (!settings_.is_compatible()) {
+    if (settings_.is_compatible()) {
+        hash_slots();
+    } else {
         tag_slots(tagger_of(day), *day->gate, result);
     }
     reached(WorkerStage::tagged);
@@ -96,6 +141,16 @@ void Worker::count_some(std::span<const FrameItem> items, const std::shared_ptr<
         }
     }
     reached(WorkerStage::counted);
+}
+
+// Of what was counted last: every response whose name is not listed, whatever became of it.
+void Worker::record_sessions(const FrameBatch& batch) {
+    for (std::size_t i = 0; i < slots_used_; ++i) {
+        const Slot& slot = slots_[i];
+        if (!slot.match) {
+            sessions_->add(batch.frame_of(*slot.item), *slot.item, slot.dns.question.name);
+        }
+    }
 }
 
 void Worker::look_up_slots() {
@@ -117,6 +172,7 @@ std::optional<Fate> Worker::decode(const FrameItem& item, Slot& slot, BatchResul
     if (!settings_.is_compatible() && item.type != dnstap::MessageType::client_response) {
         return Fate::other_response;
     }
+    ++result.transports.at(static_cast<std::size_t>(item.transport));
     if (!lists_->ignored_clients.is_empty()) {
         const client::AddressForm form = client::form_of(item.client);
         if (form == client::AddressForm::absent || form == client::AddressForm::malformed) {
@@ -133,20 +189,21 @@ std::optional<Fate> Worker::decode(const FrameItem& item, Slot& slot, BatchResul
     }
     const dns::Depth depth =
         settings_.is_compatible() ? dns::Depth::compatible : dns::Depth::standard;
-    const auto parsed = dns::Message::parse(item.response, depth, slot.buffer);
+    const auto parsed = slot.dns.assign(item.response, depth, slot.buffer);
     if (!parsed) {
         ++result.dns_errors.at(static_cast<std::size_t>(parsed.error()));
         return Fate::dns_malformed;
     }
-    if (parsed->question_count == 0) {
+    if (slot.dns.question_count == 0) {
         return Fate::dns_no_question;
     }
     slot.item = &item;
-    slot.dns = *parsed;
     slot.folded.assign(slot.dns.question.name);
     if (is_name_ignored(slot)) {
         return Fate::name_ignored;
     }
+    // On its way while the next frames are decoded.
+    lists_->well_known.prefetch(slot.folded);
     return std::nullopt;
 }
 
@@ -172,8 +229,9 @@ bool Worker::is_name_ignored(Slot& slot) const {
 }
 
 client::Tagger& Worker::tagger_of(const std::shared_ptr<const Day>& day) {
-    if (!tagger_ || day != day_) {
+    if (!tagger_ || day != day_ || tagger_networks_ != lists_->client_networks) {
         day_ = day;
+        tagger_networks_ = lists_->client_networks;
         return tagger_.emplace(day->key, lists_->client_networks);
     }
     return *tagger_;
@@ -213,7 +271,8 @@ void Worker::tag_slots(client::Tagger& tagger, const privacy::GateKey& gate, Bat
                 name = static_cast<std::uint64_t>(slot.domain_fingerprint);
             }
         }
-        requests_[i] = {.name_fingerprint = name, .address = slot.item->client};
+        requests_[i] = {
+            .name_fingerprint = name, .address = slot.item->client, .with_day = !slot.match};
     }
     tagger.tag(std::span(requests_).first(slots_used_), std::span(tags_).first(slots_used_));
     for (std::size_t i = 0; i < slots_used_; ++i) {
@@ -221,11 +280,26 @@ void Worker::tag_slots(client::Tagger& tagger, const privacy::GateKey& gate, Bat
     }
 }
 
+// Under `compatible` a hash of the address stands for the client.
+void Worker::hash_slots() {
+    for (std::size_t i = 0; i < slots_used_; ++i) {
+        client::Tags& tags = slots_[i].tags;
+        const dnstap::ClientAddress address = slots_[i].item->client;
+        const auto family = client::family_of(address);
+        const auto hash = client::murmur_of(address);
+        tags = {};
+        if (family && hash) {
+            tags.client = client::ClientTag{*hash};
+            tags.family = *family;
+            tags.fate = client::TagFate::counted;
+        }
+    }
+}
+
 void Worker::find_rows(const Day& day) {
     for (std::size_t i = 0; i < slots_used_; ++i) {
         Slot& slot = slots_[i];
-        const bool counts =
-            slot.match && (settings_.is_compatible() || slot.tags.fate != client::TagFate::outside);
+        const bool counts = slot.match && slot.tags.fate != client::TagFate::outside;
         slot.table = counts ? &table_of(slot.item->minute, day).rows : nullptr;
         if (counts) {
             slot.table->prefetch(static_cast<std::uint32_t>(slot.match->id));
@@ -234,35 +308,31 @@ void Worker::find_rows(const Day& day) {
     for (std::size_t i = 0; i < slots_used_; ++i) {
         Slot& slot = slots_[i];
         if (slot.match && slot.table != nullptr) {
-            slot.row = &slot.table->row(static_cast<std::uint32_t>(slot.match->id));
+            slot.row = slot.table->row_within_limit(static_cast<std::uint32_t>(slot.match->id));
         }
     }
     for (std::size_t i = 0; i < slots_used_; ++i) {
-        if (slots_[i].table != nullptr) {
-            RowTable::prefetch_clients(slots_[i].row->v4);
-            RowTable::prefetch_clients(slots_[i].row->v6);
+        Slot& slot = slots_[i];
+        if (slot.table != nullptr && slot.row != nullptr) {
+            slot.family = slot.tags.family == client::Family::ipv4 ? &slot.row->v4 : &slot.row->v6;
+            slot.table->prefetch_clients(*slot.family,
+                                         static_cast<std::uint64_t>(slot.tags.client));
         }
     }
 }
 
-Fate Worker::count_row(const Slot& slot) const {
+Fate Worker::count_row(const Slot& slot) {
     if (slot.table == nullptr) {
         return Fate::client_outside;
     }
-    Row& row = *slot.row;
-    row.count(static_cast<unsigned>(slot.dns.rcode),
-              static_cast<unsigned>(slot.dns.question.qclass),
-              static_cast<unsigned>(slot.dns.question.qtype));
-    if (settings_.is_compatible()) {
-        const dnstap::ClientAddress address = slot.item->client;
-        const auto family = client::family_of(address);
-        const auto hash = client::murmur_of(address);
-        if (family && hash) {
-            slot.table->add(*family == client::Family::ipv4 ? row.v4 : row.v6, *hash, 0);
-        }
-    } else if (slot.tags.fate == client::TagFate::counted) {
-        slot.table->add(slot.tags.family == client::Family::ipv4 ? row.v4 : row.v6,
-                        static_cast<std::uint64_t>(slot.tags.client),
+    if (slot.row == nullptr) {
+        return Fate::dropped_row;
+    }
+    slot.row->count(static_cast<unsigned>(slot.dns.rcode),
+                    static_cast<unsigned>(slot.dns.question.qclass),
+                    static_cast<unsigned>(slot.dns.question.qtype));
+    if (slot.tags.fate == client::TagFate::counted) {
+        slot.table->add(*slot.family, static_cast<std::uint64_t>(slot.tags.client),
                         static_cast<std::uint64_t>(slot.tags.network));
     }
     return Fate::well_known;
@@ -313,7 +383,8 @@ MinuteTable& Worker::table_of(Minute minute, const Day& day) {
         found = tables_
                     .emplace(minute, MinuteTable{.minute = minute,
                                                  .gate = day.gate,
-                                                 .rows = RowTable(settings_.hll, rows_)})
+                                                 .rows = RowTable(settings_.hll, rows_),
+                                                 .lists = lists_})
                     .first;
     }
     table_ = &found->second;
@@ -322,11 +393,22 @@ MinuteTable& Worker::table_of(Minute minute, const Day& day) {
 
 std::optional<MinuteTable> Worker::take(Minute minute) {
     table_ = nullptr;
+    if (former_ && minute + 1 >= since_) {
+        former_.reset();  // no frame of that minute comes any more
+    }
     auto node = tables_.extract(minute);
     if (node.empty()) {
         return std::nullopt;
     }
     return std::move(node.mapped());
+}
+
+std::size_t Worker::open_rows() const {
+    std::size_t rows = 0;
+    for (const auto& [minute, table] : tables_) {
+        rows += table.rows.size();
+    }
+    return rows;
 }
 
 void Worker::adopt(Minute minute) {

@@ -20,6 +20,7 @@
 #include "frame_batch.hpp"
 #include "lists.hpp"
 #include "rows.hpp"
+#include "session_rows.hpp"
 #include "tapir/client/tagger.hpp"
 #include "tapir/dns/message.hpp"
 #include "tapir/privacy/form.hpp"
@@ -48,6 +49,8 @@ struct WorkerSettings {
     privacy::Profile profile = privacy::Profile::standard;
     sketch::HllSettings hll;
     StageWatch* watch = nullptr;
+    std::shared_ptr<const SessionSource> sessions = nullptr;  // null: none are recorded
+    std::optional<std::size_t> rows_memory_max{};  // octets, each worker's
 
     bool is_compatible() const { return profile == privacy::Profile::compatible; }
 };
@@ -68,18 +71,21 @@ struct BatchResult {
     FateCounts fates;  // of all frames but those in `names`
     std::array<std::uint64_t, dns::message_error_count> dns_errors{};
     std::array<std::uint64_t, dnstap::message_type_max + 1> types{};  // 0: numbers not listed
+    TransportCounts transports{};                                     // of the responses that count
     std::vector<NameFound> names;                                     // in the order of frames
     std::string text;                                                 // of the names
     std::string_view text_of(const NameFound& name) const {
         return std::string_view(text).substr(name.text_start, name.text_size);
     }
     std::shared_ptr<const Day> day;
+    std::vector<SessionRows> sessions;  // of names that are not listed
 };
 
 struct MinuteTable {
     Minute minute = 0;
     std::shared_ptr<const privacy::GateKey> gate;
     RowTable rows;
+    std::shared_ptr<const Lists> lists{};  // that the rows' numbers belong to; null without rows
 };
 
 class Worker {
@@ -91,6 +97,11 @@ public:
     std::optional<MinuteTable> take(Minute minute);
     // What was counted before the first time was seen belongs to `minute`.
     void adopt(Minute minute);
+    // Rows of all minutes that are open.
+    std::size_t open_rows() const;
+    // Frames of `since` and later are counted by `lists`; those of the minute before that come late
+    // by the ones before, until that minute is taken.
+    void change_lists(std::shared_ptr<const Lists> lists, Minute since);
 
 private:
     // One frame on its way through the stages.
@@ -102,14 +113,17 @@ private:
         std::optional<names::Match> match;
         RowTable* table = nullptr;  // where it counts, if it is listed and counts
         Row* row = nullptr;
-        std::optional<Fate> withheld;  // a name that may not be released
-        std::uint32_t text_start = 0;  // of one that may, in the result
+        FamilyCount* family = nullptr;  // of the row
+        std::optional<Fate> withheld;   // a name that may not be released
+        std::uint32_t text_start = 0;   // of one that may, in the result
         std::uint16_t text_size = 0;
         std::uint16_t domain_start = 0;
         privacy::Fingerprint domain_fingerprint{};
         client::Tags tags;
     };
 
+    // Of the first of `items`, how many are counted by the same lists.
+    std::size_t count_of_same_lists(std::span<const FrameItem> items) const;
     // The fate if it is decided; nothing if the frame goes on.
     std::optional<Fate> decode(const FrameItem& item, Slot& slot, BatchResult& result) const;
     bool is_name_ignored(Slot& slot) const;
@@ -129,20 +143,25 @@ private:
     }
     void look_up_slots();
     void tag_slots(client::Tagger& tagger, const privacy::GateKey& gate, BatchResult& result);
+    void hash_slots();
     void find_rows(const Day& day);
-    Fate count_row(const Slot& slot) const;
+    static Fate count_row(const Slot& slot);
     std::optional<Fate> find_name(Slot& slot, BatchResult& result) const;
     static void write_text(Slot& slot, const dns::NameText& text, BatchResult& result);
     MinuteTable& table_of(Minute minute, const Day& day);
+    void record_sessions(const FrameBatch& batch);
 
     static constexpr std::size_t slots_max = 64;
 
     WorkerSettings settings_;
     std::shared_ptr<const Lists> lists_;
-    std::shared_ptr<RowPool> rows_ = std::make_shared<RowPool>();
+    std::shared_ptr<const Lists> former_;  // of the minute before since_, while it is open
+    Minute since_ = 0;
+    std::shared_ptr<RowPool> rows_;
     std::map<Minute, MinuteTable> tables_;
     MinuteTable* table_ = nullptr;    // of tables_, the one used last
     std::shared_ptr<const Day> day_;  // whose Tagger it is
+    std::shared_ptr<const client::NetworkSet> tagger_networks_;
     std::optional<client::Tagger> tagger_;
     std::vector<Slot> slots_;
     std::size_t slots_used_ = 0;
@@ -150,6 +169,7 @@ private:
     std::vector<std::optional<names::Match>> matches_;
     std::vector<client::TagRequest> requests_;
     std::vector<client::Tags> tags_;
+    std::unique_ptr<SessionMaker> sessions_;  // null: none are recorded
 };
 
 }  // namespace tapir::edge

@@ -89,25 +89,87 @@ bool is_number(std::string_view text) {
     return !text.empty() && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
 }
 
-// What the existing tool makes of a line: a final dot, lower case. Only ASCII letters matter: with
-// any other an entry is inert.
-std::string as_the_compiler(std::string_view word) {
-    std::string out(word);
-    std::ranges::transform(out, out.begin(), [](char c) {
-        return static_cast<char>(dns::to_lower(static_cast<std::byte>(c)));
-    });
-    if (!out.ends_with('.')) {
-        out += '.';
-    }
-    return out;
+char lower(char c) {
+    return static_cast<char>(dns::to_lower(static_cast<std::byte>(c)));
 }
 
-class Compiler {
-public:
-    Compiler(std::string_view file, ListFormat format, ListReport& report)
-        : file_(file), format_(format), report_(report) {}
+bool has_capitals(std::string_view text) {
+    return std::ranges::any_of(text, [](char c) { return c >= 'A' && c <= 'Z'; });
+}
 
-    Result<void> add_lines(std::string_view text) {
+// What the existing tool makes of a line: a final dot, lower case. Only ASCII letters matter: with
+// any other an entry is inert.
+void as_the_compiler(std::string_view line, std::string& word) {
+    word.resize(line.size());
+    std::ranges::transform(line, word.begin(), lower);
+    if (!word.ends_with('.')) {
+        word += '.';
+    }
+}
+
+// The text of an entry of which each octet stands for itself, which most are: the same as parsing
+// and printing it. False: it may be another, or malformed.
+bool simple_word(std::string_view name, std::string& word) {
+    const std::string_view labels = name.starts_with('.') ? name.substr(1) : name;
+    if (labels.empty() || labels.size() > dns::name_size_max - 2) {
+        return false;
+    }
+    word.assign(name.size() - labels.size(), '.');
+    std::size_t label_size = 0;
+    for (const char c : labels) {
+        const char folded = lower(c);
+        if (folded == '.') {
+            if (label_size == 0) {
+                return false;
+            }
+            label_size = 0;
+        } else if ((folded >= 'a' && folded <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
+                   c == '_') {
+            if (++label_size > dns::label_size_max) {
+                return false;
+            }
+        } else {
+            return false;
+        }
+        word += folded;
+    }
+    if (label_size != 0) {
+        word += '.';
+    }
+    return true;
+}
+
+// Goes through a list and hands on each of its names; who takes them is derived from it.
+class ListReader {
+public:
+    ListReader(std::string_view file, ListFormat format, ListReport& report)
+        : file_(file), format_(format), report_(report) {}
+    virtual ~ListReader() = default;
+    ListReader(const ListReader&) = delete;
+    ListReader& operator=(const ListReader&) = delete;
+
+    Result<void> read(std::string_view text) {
+        return format_ == ListFormat::dawg ? read_dawg(as_bytes(text)) : read_lines(text);
+    }
+
+protected:
+    bool is_edm() const {
+        return format_ == ListFormat::edm_text || format_ == ListFormat::edm_csv;
+    }
+    std::string_view file() const { return file_; }
+    ListReport& report() { return report_; }
+    // A name as the existing tools store it.
+    virtual Result<void> take_word(std::string_view word) = 0;
+    // A name as people write it, blanks left out.
+    virtual Result<void> take_name(std::string_view name, std::size_t line) = 0;
+
+    Error refused(std::size_t line, dns::NameError error, std::string_view name) const {
+        return bad_line(file_, line,
+                        fmt::format("{} in '{}'", to_error(error).what(), shown(name)));
+    }
+
+private:
+    Result<void> read_lines(std::string_view text) {
         const bool is_csv = format_ == ListFormat::csv || format_ == ListFormat::edm_csv;
         Lines lines(text);
         while (lines.next()) {
@@ -125,37 +187,27 @@ public:
         return {};
     }
 
-    Result<void> add_words(ByteView octets) {
-        const auto add_all = [&]() -> Result<void> {
+    Result<void> read_dawg(ByteView octets) {
+        const auto read_all = [&]() -> Result<void> {
             const Dawg dawg = TRY(Dawg::open(octets));
             DawgReader words(dawg);
             while (const auto word = TRY(words.next())) {
-                TRY(add_word(*word));
+                TRY(take_word(*word));
             }
             return {};
         };
-        auto added = add_all();
-        if (!added) {
-            return fail(std::move(added).error().at(file_));
+        auto read = read_all();
+        if (!read) {
+            return fail(std::move(read).error().at(file_));
         }
         return {};
     }
 
-    Result<NameIndex> build() && {
-        const std::size_t added = builder_.size();
-        NameIndex index = TRY(std::move(builder_).build());
-        report_.entries = index.size();
-        report_.duplicates = added - index.size();
-        return index;
-    }
-
-private:
     Result<void> add_csv(const Lines& lines) {
-        const bool is_edm = format_ == ListFormat::edm_csv;
         const std::string_view line = lines.line();
         // The existing reader passes over empty lines; ours over comments too.
         if (line.empty() ||
-            (!is_edm && (trimmed(line).empty() || trimmed(line).starts_with('#')))) {
+            (!is_edm() && (trimmed(line).empty() || trimmed(line).starts_with('#')))) {
             return {};
         }
         const auto split = split_csv(line, fields_);
@@ -172,15 +224,21 @@ private:
                          fmt::format("expected {} fields, got {}",
                                      std::max<std::size_t>(field_count_, 2), fields_.size())));
         }
-        if (is_first && (is_edm || !is_number(trimmed(fields_[0])))) {
+        if (is_first && (is_edm() || !is_number(trimmed(fields_[0])))) {
             return {};  // the header
         }
         return add_text(fields_[1], lines.number());
     }
 
     Result<void> add_text(std::string_view text, std::size_t line) {
-        if (format_ == ListFormat::edm_text || format_ == ListFormat::edm_csv) {
-            return add_word(as_the_compiler(text));
+        if (is_edm()) {
+            report_.folded += has_capitals(text) ? 1U : 0U;
+            as_the_compiler(text, word_);
+            auto taken = take_word(word_);
+            if (!taken) {
+                return fail(bad_line(file_, line, taken.error().what()));
+            }
+            return {};
         }
         text = trimmed(text);
         if (format_ == ListFormat::text && (text.empty() || text.starts_with('#'))) {
@@ -190,21 +248,45 @@ private:
             return fail(bad_line(file_, line,
                                  fmt::format("expected a name, got a NUL in '{}'", shown(text))));
         }
-        const auto entry = parse_entry(text);
-        if (!entry) {
-            return fail(
-                bad_line(file_, line,
-                         fmt::format("{} in '{}'", to_error(entry.error()).what(), shown(text))));
+        report_.folded += has_capitals(text) ? 1U : 0U;
+        return take_name(text, line);
+    }
+
+    std::string_view file_;
+    ListFormat format_;
+    ListReport& report_;
+    std::vector<std::string> fields_;
+    std::size_t field_count_ = 0;
+    std::string word_;
+};
+
+class IndexCompiler final : public ListReader {
+public:
+    using ListReader::ListReader;
+
+    Result<NameIndex> build() && {
+        const std::size_t added = builder_.size();
+        NameIndex index = TRY(std::move(builder_).build());
+        report().entries = index.size();
+        report().duplicates = added - index.size();
+        return index;
+    }
+
+private:
+    // It matches only if it is what a name's text would be.
+    Result<void> take_word(std::string_view word) override {
+        const auto entry = parse_entry(word);
+        if (!entry || to_text(Entry{.name = entry->name, .kind = entry->kind}) != word) {
+            ++report().inert;
+            return {};
         }
         return add({.name = entry->name, .kind = entry->kind});
     }
 
-    // A word as the existing tools store it matches only if it is what a name's text would be.
-    Result<void> add_word(std::string_view word) {
-        const auto entry = parse_entry(word);
-        if (!entry || to_text(Entry{.name = entry->name, .kind = entry->kind}) != word) {
-            ++report_.inert;
-            return {};
+    Result<void> take_name(std::string_view name, std::size_t line) override {
+        const auto entry = parse_entry(name);
+        if (!entry) {
+            return fail(refused(line, entry.error(), name));
         }
         return add({.name = entry->name, .kind = entry->kind});
     }
@@ -212,17 +294,50 @@ private:
     Result<void> add(Entry entry) {
         auto added = builder_.add(entry);
         if (!added) {
-            return fail(std::move(added).error().at(file_));
+            return fail(std::move(added).error().at(file()));
         }
         return {};
     }
 
-    std::string_view file_;
-    ListFormat format_;
-    ListReport& report_;
     NameIndexBuilder builder_;
-    std::vector<std::string> fields_;
-    std::size_t field_count_ = 0;
+};
+
+class WordCompiler final : public ListReader {
+public:
+    using ListReader::ListReader;
+
+    void reserve(std::string_view text) {
+        // Each line end makes room for a final dot.
+        const auto lines = static_cast<std::size_t>(std::ranges::count(text, '\n')) + 1;
+        words_.reserve(lines, text.size() + 1);
+    }
+
+    WordList settled() && {
+        report().duplicates = words_.settle();
+        report().entries = words_.size();
+        return std::move(words_);
+    }
+
+private:
+    Result<void> take_word(std::string_view word) override { return words_.add(word); }
+
+    Result<void> take_name(std::string_view name, std::size_t line) override {
+        if (!simple_word(name, word_)) {
+            const auto entry = parse_entry(name);
+            if (!entry) {
+                return fail(refused(line, entry.error(), name));
+            }
+            word_ = to_text(Entry{.name = entry->name, .kind = entry->kind});
+        }
+        auto added = words_.add(word_);
+        if (!added) {
+            return fail(std::move(added).error().at(file()));
+        }
+        return {};
+    }
+
+    WordList words_;
+    std::string word_;
 };
 
 }  // namespace
@@ -247,16 +362,38 @@ ListFormat list_format_of(std::string_view file) {
     return file.ends_with(".csv") ? ListFormat::csv : ListFormat::text;
 }
 
+ListFormat list_format_of(std::string_view file, ByteView octets) {
+    ByteReader in(octets);
+    const std::uint32_t stated = in.u32();
+    return !in.failed() && stated == octets.size() ? ListFormat::dawg : list_format_of(file);
+}
+
 Result<NameIndex> compile_list(std::string_view text, std::string_view file, ListFormat format,
                                ListReport& report) {
     report = {};
-    Compiler compiler(file, format, report);
-    if (format == ListFormat::dawg) {
-        TRY(compiler.add_words(as_bytes(text)));
-    } else {
-        TRY(compiler.add_lines(text));
-    }
+    IndexCompiler compiler(file, format, report);
+    TRY(compiler.read(text));
     return std::move(compiler).build();
+}
+
+Result<WordList> read_words(std::string_view text, std::string_view file, ListFormat format,
+                            ListReport& report) {
+    report = {};
+    WordCompiler compiler(file, format, report);
+    if (format != ListFormat::dawg) {
+        compiler.reserve(text);
+    }
+    TRY(compiler.read(text));
+    return std::move(compiler).settled();
+}
+
+Result<WordList> words_of(const NameIndex& index) {
+    WordList words;
+    for (std::uint32_t id = 0; id < index.size(); ++id) {
+        TRY(words.add(to_text(index.entry(EntryId{id}))));
+    }
+    words.settle();
+    return words;
 }
 
 Result<OwnedEntry, dns::NameError> parse_entry(std::string_view text) {

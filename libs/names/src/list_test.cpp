@@ -15,6 +15,7 @@
 
 #include "tapir/dns/testing.hpp"
 #include "tapir/names/dawg.hpp"
+#include "tapir/names/difference.hpp"
 #include "tapir/names/row_labels.hpp"
 
 namespace tapir::names {
@@ -276,10 +277,31 @@ TEST(List, RowsOfTheExistingMinimiserAreItsEntries) {
     EXPECT_GT(rows, 30);
 }
 
+TEST(Difference, OfTwoListsIsWhatOneOfThemHasOnly) {
+    ListReport report;
+    const auto index = [&report](std::string_view text) {
+        return compile_list(text, "list.txt", ListFormat::text, report).value();
+    };
+    const NameIndex before = index("a.se\n.b.se\nc.se\n");
+    const NameIndex after = index("c.se\nb.se\nd.se\nA.se\n");
+    std::vector<std::string> told;
+    const Difference change = difference(before, after, [&told](Change how, const Entry& entry) {
+        told.push_back((how == Change::added ? "+" : "-") + to_text(entry));
+    });
+    EXPECT_THAT(told, ::testing::ElementsAre("-.b.se.", "+b.se.", "+d.se."));
+    EXPECT_EQ(change.added, 2U);
+    EXPECT_EQ(change.removed, 1U);
+    EXPECT_EQ(change.kept, 2U);
+    EXPECT_EQ(difference(after, after).kept, 4U);
+    EXPECT_EQ(difference(NameIndex(), after).added, 4U);
+}
+
 TEST(List, FormatIsKnownByItsName) {
     EXPECT_EQ(list_format_of("a/b.dawg"), ListFormat::dawg);
     EXPECT_EQ(list_format_of("a/b.csv"), ListFormat::csv);
     EXPECT_EQ(list_format_of("a/b"), ListFormat::text);
+    EXPECT_EQ(list_format_of("a/b.csv", as_bytes(golden("dawg/one.dawg"))), ListFormat::dawg);
+    EXPECT_EQ(list_format_of("a/b.csv", as_bytes("1,a.se")), ListFormat::csv);
     EXPECT_EQ(list_format_from_text("edm"), ListFormat::edm_text);
     EXPECT_EQ(list_format_from_text("xml"), std::nullopt);
 }

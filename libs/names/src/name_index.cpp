@@ -4,6 +4,7 @@
 #include <array>
 #include <bit>
 #include <cstring>
+#include <string_view>
 #include <utility>
 
 #include <fmt/format.h>
@@ -198,6 +199,10 @@ Result<NameIndex> NameIndex::open(ByteView octets, std::shared_ptr<const void> k
                             .digest = header.digest});
 }
 
+bool NameIndex::is_index(ByteView octets) {
+    return as_text(octets).starts_with(std::string_view(magic.data(), magic.size()));
+}
+
 ByteView NameIndex::stored(std::uint32_t id) const {
     std::size_t at = load_u32(blocks_ + id / block_entries * 4);
     for (std::size_t skip = id % block_entries; skip > 0 && at < names_.size(); --skip) {
@@ -280,9 +285,6 @@ NameIndex::Candidate NameIndex::candidate_of(const dns::FoldedName& name) const 
 void NameIndex::find_some(std::span<const dns::FoldedName* const> names,
                           std::span<std::optional<Match>> matches) const {
     std::array<Candidate, names_abreast> candidates;
-    for (const dns::FoldedName* name : names) {
-        prefetch(*name);
-    }
     for (std::size_t i = 0; i < names.size(); ++i) {
         candidates[i] = candidate_of(*names[i]);
         if (candidates[i].is_some) {

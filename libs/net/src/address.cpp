@@ -131,4 +131,52 @@ std::string Endpoint::to_string() const {
     return is_unix() ? "unix:" + path_ : address_.to_string();
 }
 
+Result<PeerNetworks> PeerNetworks::parse(std::span<const std::string> words) {
+    PeerNetworks out;
+    for (const std::string& word : words) {
+        const std::size_t slash = word.find('/');
+        const auto address = PeerAddress::parse(std::string_view(word).substr(0, slash));
+        unsigned bits = address ? static_cast<unsigned>(8 * address->octets().size()) : 0;
+        bool is_good = address.has_value();
+        if (is_good && slash != std::string::npos) {
+            const unsigned bits_max = bits;
+            const char* end = word.data() + word.size();
+            const auto read = std::from_chars(word.data() + slash + 1, end, bits);
+            is_good = read.ec == std::errc() && read.ptr == end && bits <= bits_max;
+        }
+        if (!is_good) {
+            return fail(Code::invalid,
+                        fmt::format("'{}': expected an address or a network (192.0.2.0/24)", word));
+        }
+        out.networks_.push_back({*address, bits});
+    }
+    return out;
+}
+
+PeerNetworks PeerNetworks::everybody() {
+    PeerNetworks out;
+    for (const char* any : {"0.0.0.0", "::"}) {
+        out.networks_.push_back({*PeerAddress::parse(any), 0});
+    }
+    return out;
+}
+
+bool PeerNetworks::contains(const PeerAddress& peer) const {
+    const auto octets = peer.octets();
+    return std::ranges::any_of(networks_, [octets](const Network& network) {
+        const auto own = network.address.octets();
+        if (octets.empty() || own.size() != octets.size()) {
+            return false;
+        }
+        const std::size_t whole = network.bits / 8;
+        if (!std::equal(own.begin(), own.begin() + static_cast<std::ptrdiff_t>(whole),
+                        octets.begin())) {
+            return false;
+        }
+        const unsigned rest = network.bits % 8;
+        return rest == 0 ||
+               std::to_integer<unsigned>(own[whole] ^ octets[whole]) >> (8 - rest) == 0;
+    });
+}
+
 }  // namespace tapir::net

@@ -4,9 +4,13 @@
 #include <array>
 #include <cerrno>
 #include <climits>
+#include <cstddef>
 #include <cstring>
+#include <vector>
 
 #include <fcntl.h>
+#include <fmt/format.h>
+#include <grp.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -76,6 +80,65 @@ PeerAddress from_socket_name(const SocketName& name) {
     return {};
 }
 
+std::optional<Endpoint> endpoint_of(const SocketName& name) {
+    if (name.storage.ss_family == AF_UNIX) {
+        sockaddr_un in{};
+        std::memcpy(&in, &name.storage, sizeof in);
+        const std::size_t head = offsetof(sockaddr_un, sun_path);
+        const std::size_t room = name.size > head ? name.size - head : 0;
+        const std::string path(static_cast<const char*>(in.sun_path),
+                               ::strnlen(static_cast<const char*>(in.sun_path), room));
+        return path.empty() ? std::nullopt : std::optional(Endpoint::unix_socket(path));
+    }
+    if (name.storage.ss_family != AF_INET && name.storage.ss_family != AF_INET6) {
+        return std::nullopt;
+    }
+    return Endpoint::ip(from_socket_name(name));
+}
+
+void Receiver::limit(const ReadLimits& limits) {
+    // The kernel times pauses, so that a read costs no second call.
+    const auto pause = limits.pause_max.count();
+    const timeval time{.tv_sec = pause / 1000,
+                       .tv_usec = static_cast<suseconds_t>(pause % 1000 * 1000)};
+    ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time);
+    deadline_.reset();
+    if (limits.whole_max.count() > 0) {
+        deadline_ = std::chrono::steady_clock::now() + limits.whole_max;
+    }
+}
+
+namespace {
+
+Result<std::size_t> receive_with(int fd, std::span<std::byte> into, int flags) {
+    TAPIR_ASSERT(!into.empty());
+    for (;;) {
+        const ssize_t got = ::recv(fd, into.data(), into.size(), flags);
+        if (got >= 0) {
+            return static_cast<std::size_t>(got);
+        }
+        if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            return fail(Code::exhausted, "reading: nothing came in time");
+        }
+        if (errno != EINTR) {
+            return fail(Code::unavailable, "reading: " + std::generic_category().message(errno));
+        }
+    }
+}
+
+}  // namespace
+
+Result<std::size_t> Receiver::receive(std::span<std::byte> into) const {
+    if (deadline_ && !poll_until(fd_, POLLIN, *deadline_)) {
+        return fail(Code::exhausted, "reading: not over in time");
+    }
+    return receive_with(fd_, into, 0);
+}
+
+Result<std::size_t> Receiver::receive_now(std::span<std::byte> into) const {
+    return receive_with(fd_, into, MSG_DONTWAIT);
+}
+
 int poll_ms(SteadyTime until) {
     const auto left =
         std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
@@ -131,6 +194,26 @@ Failure<Error> fail_bind(const Endpoint& at) {
     return fail_errno(at.to_string());
 }
 
+Result<void> set_group(const std::string& path, const std::string& group) {
+    constexpr std::size_t buffer_size_max = 1U << 20U;
+    std::vector<char> buffer(1024);
+    ::group entry{};
+    ::group* found = nullptr;
+    int error = 0;
+    while ((error = ::getgrnam_r(group.c_str(), &entry, buffer.data(), buffer.size(), &found)) ==
+               ERANGE &&
+           buffer.size() < buffer_size_max) {
+        buffer.resize(2 * buffer.size());
+    }
+    if (error != 0 || found == nullptr) {
+        return fail(Code::not_found, fmt::format("group '{}': expected one of this system", group));
+    }
+    if (::chown(path.c_str(), static_cast<uid_t>(-1), entry.gr_gid) != 0) {
+        return fail_errno(fmt::format("{}: group '{}'", path, group));
+    }
+    return {};
+}
+
 void set_flag(int fd, int level, int option) {
     const int on = 1;
     ::setsockopt(fd, level, option, &on, sizeof on);
@@ -138,7 +221,8 @@ void set_flag(int fd, int level, int option) {
 
 }  // namespace
 
-Result<Fd> listen_on(const Endpoint& at, std::uint32_t socket_mode) {
+Result<Fd> listen_on(const Endpoint& at, std::uint32_t socket_mode,
+                     const std::string& socket_group) {
     if (at.is_unix()) {
         TRY(make_room_for(at));
     }
@@ -153,7 +237,13 @@ Result<Fd> listen_on(const Endpoint& at, std::uint32_t socket_mode) {
     if (::bind(fd.get(), name.get(), name.size) != 0) {
         return fail_bind(at);
     }
-    // Nobody can connect before listen(), so nobody sees the mode that bind() gave.
+    // Nobody can connect before listen(), so nobody sees the group and mode that bind() gave.
+    if (at.is_unix() && !socket_group.empty()) {
+        if (auto set = set_group(at.path(), socket_group); !set) {
+            ::unlink(at.path().c_str());
+            return fail(set.error());
+        }
+    }
     if (at.is_unix() && ::chmod(at.path().c_str(), socket_mode) != 0) {
         return fail_errno(at.to_string());
     }
@@ -233,12 +323,13 @@ Result<void> send_all(int fd, ByteView first, ByteView second) {
 }
 
 AcceptLoop::AcceptLoop(Fd listener, std::size_t connections_max, Serve serve,
-                       std::function<void()> refused)
+                       std::function<void()> refused, Admit admit)
     : listener_(std::move(listener)),
       wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       connections_max_(connections_max),
       serve_(std::move(serve)),
       refused_(std::move(refused)),
+      admit_(std::move(admit)),
       thread_([this] { run(); }) {}
 
 void AcceptLoop::run() {
@@ -268,11 +359,14 @@ void AcceptLoop::accept_one() {
         }
         return;
     }
+    const PeerAddress peer = from_socket_name(name);
+    if (admit_ && !admit_(peer)) {
+        return;
+    }
     if (open_.load() >= connections_max_) {
         refused_();
         return;
     }
-    const PeerAddress peer = from_socket_name(name);
     if (!peer.is_unix()) {
         set_flag(socket.get(), IPPROTO_TCP, TCP_NODELAY);
     }

@@ -9,6 +9,7 @@
 #include <list>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -18,6 +19,7 @@
 #include "tapir/base/bytes.hpp"
 #include "tapir/base/result.hpp"
 #include "tapir/net/address.hpp"
+#include "tapir/net/stream.hpp"
 
 namespace tapir::net {
 
@@ -39,6 +41,7 @@ public:
 
     int get() const { return fd_; }
     bool is_open() const { return fd_ >= 0; }
+    int release() { return std::exchange(fd_, -1); }
     void reset();
 
 private:
@@ -54,6 +57,8 @@ struct SocketName {
 
 SocketName to_socket_name(const Endpoint& endpoint);
 PeerAddress from_socket_name(const SocketName& name);
+// Nothing for families other than unix, IPv4 and IPv6, and for a unix socket without a path.
+std::optional<Endpoint> endpoint_of(const SocketName& name);
 
 using SteadyTime = std::chrono::steady_clock::time_point;
 
@@ -62,8 +67,25 @@ int poll_ms(SteadyTime until);
 // Waits until one of `events` (or an error) is there; false at the deadline.
 bool poll_until(int fd, short events, SteadyTime until);
 
+// Reads from a connected socket within limits. Failing is `exhausted` if time was up, else
+// `unavailable`.
+class Receiver {
+public:
+    explicit Receiver(int fd) : fd_(fd) {}
+    int fd() const { return fd_; }
+    void limit(const ReadLimits& limits);
+    Result<std::size_t> receive(std::span<std::byte> into) const;
+    // Without waiting: `exhausted` if nothing is there.
+    Result<std::size_t> receive_now(std::span<std::byte> into) const;
+
+private:
+    int fd_;
+    std::optional<SteadyTime> deadline_;
+};
+
 // A bound and listening stream socket. Unix: see StreamServer::start.
-Result<Fd> listen_on(const Endpoint& at, std::uint32_t socket_mode);
+Result<Fd> listen_on(const Endpoint& at, std::uint32_t socket_mode,
+                     const std::string& socket_group = {});
 // A bound UDP socket.
 Result<Fd> bind_udp(const Endpoint& at);
 Result<std::uint16_t> bound_port(int fd);
@@ -78,8 +100,10 @@ public:
     // `serve` runs in the connection's thread; the socket is closed after it. `refused` is called
     // for each connection over the limit.
     using Serve = std::function<void(int fd, const PeerAddress& peer)>;
-    AcceptLoop(Fd listener, std::size_t connections_max, Serve serve,
-               std::function<void()> refused);
+    // Asked first, of each connection; false: it is closed.
+    using Admit = std::function<bool(const PeerAddress& peer)>;
+    AcceptLoop(Fd listener, std::size_t connections_max, Serve serve, std::function<void()> refused,
+               Admit admit = {});
     ~AcceptLoop() { stop(); }
     AcceptLoop(const AcceptLoop&) = delete;
     AcceptLoop& operator=(const AcceptLoop&) = delete;
@@ -103,6 +127,7 @@ private:
     std::size_t connections_max_;
     Serve serve_;
     std::function<void()> refused_;
+    Admit admit_;
     std::atomic<bool> is_stopping_{false};
     std::atomic<std::size_t> open_{0};
     std::list<Connection> list_;  // touched by the accepting thread, and by stop() after it ended

@@ -17,6 +17,7 @@ constexpr std::size_t hex_size_min = 8;           // digits, letters among them
 constexpr std::size_t hex_letters_size_min = 16;  // letters alone
 constexpr std::size_t opaque_size_min = 10;
 constexpr std::size_t random_letters_size_min = 16;
+constexpr std::size_t unspoken_size_min = 8;
 constexpr std::size_t part_count_max = 32;  // 63 octets make no more
 
 bool is_digit(char c) {
@@ -195,9 +196,23 @@ std::size_t longest_without_vowel(std::string_view part) {
     return longest;
 }
 
+// Consonants in a row.
+std::size_t longest_unspoken(std::string_view part) {
+    std::size_t run = 0;
+    std::size_t longest = 0;
+    for (const char c : part) {
+        run = is_letter(c) && !is_vowel(c) ? run + 1 : 0;
+        longest = std::max(longest, run);
+    }
+    return longest;
+}
+
 bool is_opaque(std::string_view part) {
     const std::size_t turns = turns_in(part);
     if (part.size() >= opaque_size_min && turns >= 3) {
+        return true;
+    }
+    if (longest_unspoken(part) >= unspoken_size_min) {
         return true;
     }
     if (part.size() < random_letters_size_min) {

@@ -196,6 +196,16 @@ void Pending::start_day() {
     arrivals_ = 0;
 }
 
+std::size_t Pending::cells_used() const {
+    return static_cast<std::size_t>(
+        std::ranges::count_if(cells_, [](std::uint64_t cell) { return cell != 0; }));
+}
+
+std::size_t Pending::names_used() const {
+    return static_cast<std::size_t>(
+        std::ranges::count_if(names_, [](const Name& name) { return name.key != 0; }));
+}
+
 std::size_t Pending::memory_size() const {
     return cells_.size() * sizeof(std::uint64_t) + names_.size() * sizeof(Name) + starts_.size();
 }

@@ -40,6 +40,19 @@ TEST(Pending, ReachesItsThresholdOnceADay) {
     EXPECT_EQ(pending.count(sighting(1, 99), 10), PendingOutcome::first_client);
 }
 
+TEST(Pending, TellsHowFullItIs) {
+    Pending pending({}, 3);
+    EXPECT_EQ(pending.cells_used(), 0U);
+    for (std::uint64_t name = 0; name < 10; ++name) {
+        pending.count(sighting(name, 0), 10);
+    }
+    EXPECT_EQ(pending.cells_used(), 10U);
+    EXPECT_EQ(pending.names_used(), 0U);
+    pending.count(sighting(3, 1), 10);  // a second client: it moves up
+    EXPECT_EQ(pending.names_used(), 1U);
+    EXPECT_LE(pending.cells_used(), pending.cell_count());
+}
+
 TEST(Pending, DoesNotCountAClientTwice) {
     Pending pending({}, 0);
     for (int round = 0; round < 100; ++round) {

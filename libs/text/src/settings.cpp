@@ -13,35 +13,13 @@
 #define TOML_SHARED_LIB 1
 #include <toml++/toml.h>
 
+#include "settings_print.hpp"
 #include "utf8.hpp"
 
 namespace tapir::text {
 namespace {
 
 constexpr std::string_view override_place = "--set";
-
-struct Unit {
-    std::string_view word;
-    std::int64_t factor;
-};
-// Largest first: printing takes the first that divides.
-constexpr Unit duration_units[] = {{"d", 86'400'000'000'000},
-                                   {"h", 3'600'000'000'000},
-                                   {"m", 60'000'000'000},
-                                   {"s", 1'000'000'000},
-                                   {"ms", 1'000'000},
-                                   {"us", 1'000},
-                                   {"ns", 1}};
-constexpr Unit size_units[] = {{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"", 1}};
-
-std::string print_with_unit(std::int64_t value, std::span<const Unit> units) {
-    for (const Unit& unit : units) {
-        if (value % unit.factor == 0 && (value != 0 || unit.factor == units.back().factor)) {
-            return fmt::format("{}{}", value / unit.factor, unit.word);
-        }
-    }
-    return fmt::format("{}", value);
-}
 
 std::optional<std::int64_t> read_with_unit(std::string_view text, std::span<const Unit> units) {
     std::int64_t number = 0;
@@ -59,89 +37,6 @@ std::optional<std::int64_t> read_with_unit(std::string_view text, std::span<cons
         return std::nullopt;
     }
     return value;
-}
-
-// A TOML basic string.
-std::string quote(std::string_view text) {
-    std::string out = "\"";
-    for (const char c : text) {
-        if (c == '"' || c == '\\') {
-            out += '\\';
-            out += c;
-        } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
-            fmt::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<unsigned char>(c));
-        } else {
-            out += c;
-        }
-    }
-    return out + '"';
-}
-
-std::string print_value(SettingType type, const SettingValue& value) {
-    switch (type) {
-        case SettingType::string:
-        case SettingType::path:
-        case SettingType::choice:
-            return quote(std::get<std::string>(value));
-        case SettingType::integer:
-            return fmt::format("{}", std::get<std::int64_t>(value));
-        case SettingType::boolean:
-            return std::get<bool>(value) ? "true" : "false";
-        case SettingType::duration:
-            return quote(print_with_unit(std::get<std::int64_t>(value), duration_units));
-        case SettingType::size:
-            return quote(print_with_unit(std::get<std::int64_t>(value), size_units));
-        case SettingType::strings: {
-            std::vector<std::string> quoted;
-            std::ranges::transform(std::get<std::vector<std::string>>(value),
-                                   std::back_inserter(quoted), quote);
-            return fmt::format("[{}]", fmt::join(quoted, ", "));
-        }
-        case SettingType::map: {
-            std::vector<std::string> pairs;
-            for (const auto& [name, text] : std::get<std::map<std::string, std::string>>(value)) {
-                pairs.push_back(quote(name) + " = " + quote(text));
-            }
-            return pairs.empty() ? "{}" : fmt::format("{{ {} }}", fmt::join(pairs, ", "));
-        }
-    }
-    return "";
-}
-
-std::string print_range(const Setting& setting, std::int64_t bound) {
-    if (setting.type == SettingType::duration) {
-        return print_with_unit(bound, duration_units);
-    }
-    if (setting.type == SettingType::size) {
-        return print_with_unit(bound, size_units);
-    }
-    return fmt::format("{}", bound);
-}
-
-// What a setting takes, in words: for errors and for the help.
-std::string expectation(const Setting& setting) {
-    switch (setting.type) {
-        case SettingType::string:
-            return "a string";
-        case SettingType::path:
-            return "a path";
-        case SettingType::choice:
-            return fmt::format("one of {}", fmt::join(setting.choices, ", "));
-        case SettingType::integer:
-            return fmt::format("{} to {}{}{}", setting.min, setting.max,
-                               setting.unit.empty() ? "" : " ", setting.unit);
-        case SettingType::boolean:
-            return "true or false";
-        case SettingType::duration:
-        case SettingType::size:
-            return fmt::format("{} to {}", print_range(setting, setting.min),
-                               print_range(setting, setting.max));
-        case SettingType::strings:
-            return "a list of strings";
-        case SettingType::map:
-            return "a table of strings";
-    }
-    return "";
 }
 
 Failure<Error> refuse_at(std::string_view place, std::string_view key, std::string_view expected,
@@ -232,6 +127,11 @@ Result<SettingValue> read_number(std::string_view place, const Setting& setting,
 
 Result<SettingValue> read_strings(std::string_view place, const Setting& setting,
                                   const toml::node& node) {
+    if (node.is_string()) {
+        std::string only = TRY(read_string(place, setting, node));
+        return SettingValue(only.empty() ? std::vector<std::string>{}
+                                         : std::vector<std::string>{std::move(only)});
+    }
     const auto* array = node.as_array();
     if (array == nullptr || array->size() > setting_list_max) {
         return refuse_at(place, setting, array == nullptr ? describe(node) : "a longer list");
@@ -282,6 +182,8 @@ Result<SettingValue> read_value(std::string_view place, const Setting& setting,
             return read_strings(place, setting, node);
         case SettingType::map:
             return read_map(place, setting, node);
+        case SettingType::tables:
+            break;  // SettingsReader reads its rows
     }
     return fail(Code::internal, "a setting without a type");
 }
@@ -297,8 +199,10 @@ Result<toml::table> read_toml(std::string_view text, std::string_view file) {
 
 // The value of an override as a node, so that one reader serves both.
 Result<toml::table> read_override(const Setting& setting, std::string_view text) {
-    const bool is_toml = (setting.type == SettingType::strings && text.starts_with('[')) ||
-                         (setting.type == SettingType::map && text.starts_with('{'));
+    const bool is_toml =
+        ((setting.type == SettingType::strings || setting.type == SettingType::tables) &&
+         text.starts_with('[')) ||
+        (setting.type == SettingType::map && text.starts_with('{'));
     if (is_toml) {
         auto table = read_toml(fmt::format("value = {}", text), override_place);
         if (!table || table->size() != 1) {  // a line break could smuggle in a second key
@@ -424,6 +328,15 @@ Setting Setting::map(std::string key, std::string sentence) {
                std::move(sentence));
 }
 
+Setting Setting::tables(std::string key, std::vector<Setting> fields, std::string sentence) {
+    Setting setting = row(std::move(key), SettingType::tables, std::string(), std::move(sentence));
+    for (const Setting& field : fields) {
+        TAPIR_ASSERT(field.type != SettingType::tables && field.key.find('.') == std::string::npos);
+    }
+    setting.fields = std::move(fields);
+    return setting;
+}
+
 Setting Setting::require() && {
     required = true;
     return std::move(*this);
@@ -466,30 +379,103 @@ Result<void> collect(const toml::table& tree, const std::string& prefix, std::st
 
 }  // namespace
 
+// Fills Settings: a file's, and each row's of an array of tables in it.
+struct SettingsReader {
+    static Settings with_defaults(std::string file, const SettingTable& table) {
+        Settings settings;
+        settings.file_ = std::move(file);
+        for (const Setting& setting : table) {
+            const bool is_new =
+                settings.entries_
+                    .try_emplace(setting.key, Settings::Entry{setting.type, setting.fallback, {}})
+                    .second;
+            TAPIR_ASSERT(is_new);
+            if (setting.type == SettingType::tables) {
+                settings.rows_.try_emplace(setting.key);
+            }
+        }
+        return settings;
+    }
+
+    // All that `tree` gives, over what is there. Keys in `table` begin with `prefix`.
+    // NOLINTNEXTLINE(misc-no-recursion): rows have no rows
+    static Result<void> read_tree(Settings& settings, const toml::table& tree,
+                                  const std::string& prefix, std::string_view file,
+                                  const SettingTable& table) {
+        std::vector<Found> found;
+        TRY(collect(tree, prefix, file, table, found));
+        for (const auto& [setting, node] : found) {
+            const auto place = file == override_place
+                                   ? std::string(file)
+                                   : fmt::format("{}:{}", file, node->source().begin.line);
+            TRY(read_one(settings, file, place, *setting, *node));
+        }
+        return {};
+    }
+
+    // NOLINTNEXTLINE(misc-no-recursion)
+    static Result<void> read_one(Settings& settings, std::string_view file,
+                                 const std::string& place, const Setting& setting,
+                                 const toml::node& node) {
+        Settings::Entry& entry = settings.entries_.find(setting.key)->second;
+        if (setting.type == SettingType::tables) {
+            settings.rows_.find(setting.key)->second = TRY(read_rows(file, place, setting, node));
+        } else {
+            entry.value = TRY(read_value(place, setting, node));
+        }
+        entry.place = place;
+        return {};
+    }
+
+    // NOLINTNEXTLINE(misc-no-recursion)
+    static Result<std::vector<Settings>> read_rows(std::string_view file, const std::string& place,
+                                                   const Setting& setting, const toml::node& node) {
+        const auto* array = node.as_array();
+        if (array == nullptr || array->size() > setting_rows_max) {
+            return refuse_at(place, setting, array == nullptr ? describe(node) : "a longer list");
+        }
+        std::vector<Settings> rows;
+        for (const auto& element : *array) {
+            const std::string name = fmt::format("{}[{}]", setting.key, rows.size() + 1);
+            const auto at = file == override_place
+                                ? std::string(file)
+                                : fmt::format("{}:{}", file, element.source().begin.line);
+            if (!element.is_table()) {
+                return refuse_at(at, name, "a table", describe(element));
+            }
+            SettingTable fields = setting.fields;
+            for (Setting& field : fields) {
+                field.key = fmt::format("{}.{}", name, field.key);
+            }
+            Settings row = with_defaults(at, fields);
+            row.prefix_ = name + '.';
+            TRY(read_tree(row, *element.as_table(), row.prefix_, file, fields));
+            TRY(check_required(row, fields));
+            rows.push_back(std::move(row));
+        }
+        return rows;
+    }
+
+    static Result<void> check_required(const Settings& settings, const SettingTable& table) {
+        for (const Setting& setting : table) {
+            if (setting.required && settings.entries_.find(setting.key)->second.place.empty()) {
+                return refuse_at(settings.file_, setting, "nothing: it has no default");
+            }
+        }
+        return {};
+    }
+};
+
 Result<Settings> Settings::parse(std::string_view toml, std::string_view file,
                                  const SettingTable& table,
                                  std::span<const std::string> overrides) {
-    Settings settings;
-    settings.file_ = file;
-    for (const Setting& setting : table) {
-        const bool is_new =
-            settings.entries_.try_emplace(setting.key, Entry{setting.type, setting.fallback, {}})
-                .second;
-        TAPIR_ASSERT(is_new);
-    }
+    Settings settings = SettingsReader::with_defaults(std::string(file), table);
     if (toml.size() > settings_size_max) {
         return refuse_at(file, "size", fmt::format("at most {} octets", settings_size_max),
                          fmt::format("{}", toml.size()));
     }
     const toml::table tree = TRY(read_toml(toml, file));
-    std::vector<Found> found;
-    TRY(collect(tree, "", file, table, found));
-    for (const auto& [setting, node] : found) {
-        const auto place = fmt::format("{}:{}", file, node->source().begin.line);
-        Entry& entry = settings.entries_.find(setting->key)->second;
-        entry.value = TRY(read_value(place, *setting, *node));
-        entry.place = place;
-    }
+    TRY(SettingsReader::read_tree(settings, tree, "", file, table));
     for (const std::string& word : overrides) {
         const std::size_t equals = word.find('=');
         const std::string_view key = std::string_view(word).substr(0, equals);
@@ -505,22 +491,18 @@ Result<Settings> Settings::parse(std::string_view toml, std::string_view file,
         }
         const toml::table value =
             TRY(read_override(*setting, std::string_view(word).substr(equals + 1)));
-        Entry& entry = settings.entries_.find(key)->second;
-        entry.value = TRY(read_value(override_place, *setting, *value.get("value")));
-        entry.place = override_place;
+        TRY(SettingsReader::read_one(settings, override_place, std::string(override_place),
+                                     *setting, *value.get("value")));
     }
-    for (const Setting& setting : table) {
-        if (setting.required && !settings.is_given(setting.key)) {
-            return refuse_at(file, setting, "nothing: it has no default");
-        }
-    }
+    TRY(SettingsReader::check_required(settings, table));
     return settings;
 }
 
 // ------------------------------------------------------------------ reading
 
 const Settings::Entry& Settings::entry(std::string_view key) const {
-    const auto found = entries_.find(key);
+    const auto found =
+        prefix_.empty() ? entries_.find(key) : entries_.find(fmt::format("{}{}", prefix_, key));
     TAPIR_ASSERT(found != entries_.end());
     return found->second;
 }
@@ -561,6 +543,12 @@ const std::map<std::string, std::string>& Settings::map(std::string_view key) co
     return std::get<std::map<std::string, std::string>>(entry(key, SettingType::map).value);
 }
 
+const std::vector<Settings>& Settings::tables(std::string_view key) const {
+    const auto found = rows_.find(key);
+    TAPIR_ASSERT(found != rows_.end());
+    return found->second;
+}
+
 bool Settings::is_given(std::string_view key) const {
     return !entry(key).place.empty();
 }
@@ -572,62 +560,32 @@ std::string Settings::place(std::string_view key) const {
 
 Failure<Error> Settings::refuse(std::string_view key, std::string_view expected,
                                 std::string_view got) const {
-    return refuse_at(place(key), key, expected, got);
+    return refuse_at(place(key), fmt::format("{}{}", prefix_, key), expected, got);
 }
 
 std::string Settings::to_canonical() const {
     std::string out;
     for (const auto& [key, entry] : entries_) {
-        fmt::format_to(std::back_inserter(out), "{} = {}\n", key,
-                       print_value(entry.type, entry.value));
+        fmt::format_to(std::back_inserter(out), "{} = {}\n", key, print(key, entry));
     }
     return out;
 }
 
-// ------------------------------------------------------------------ for people
-
-std::string help_text(const SettingTable& table) {
-    std::string out;
-    for (const Setting& setting : table) {
-        fmt::format_to(std::back_inserter(out), "  {}\n      {}\n      {}; {}\n", setting.key,
-                       setting.sentence, expectation(setting),
-                       setting.required ? "required"
-                                        : "default " + print_value(setting.type, setting.fallback));
+std::string Settings::print(std::string_view key, const Entry& entry) const {
+    if (entry.type != SettingType::tables) {
+        return print_value(entry.type, entry.value);
     }
-    return out;
-}
-
-std::string example_file(const SettingTable& table) {
-    // Keys without a dot first (TOML puts them before any table), then each table once, in the
-    // order of its first row.
-    std::vector<std::string> sections{""};
-    const auto section_of = [](const Setting& setting) {
-        const std::size_t dot = setting.key.rfind('.');
-        return dot == std::string::npos ? std::string() : setting.key.substr(0, dot);
-    };
-    for (const Setting& setting : table) {
-        if (std::ranges::find(sections, section_of(setting)) == sections.end()) {
-            sections.push_back(section_of(setting));
+    std::vector<std::string> tables;
+    for (const Settings& row : rows_.find(key)->second) {
+        std::vector<std::string> fields;
+        fields.reserve(row.entries_.size());
+        for (const auto& [name, field] : row.entries_) {
+            fields.push_back(name.substr(row.prefix_.size()) + " = " +
+                             print_value(field.type, field.value));
         }
+        tables.push_back(fmt::format("{{ {} }}", fmt::join(fields, ", ")));
     }
-    std::string out;
-    for (const std::string& section : sections) {
-        if (!section.empty()) {
-            fmt::format_to(std::back_inserter(out), "{}[{}]\n", out.empty() ? "" : "\n", section);
-        }
-        for (const Setting& setting : table) {
-            if (section_of(setting) != section) {
-                continue;
-            }
-            const auto name =
-                std::string_view(setting.key).substr(section.empty() ? 0 : section.size() + 1);
-            fmt::format_to(std::back_inserter(out), "# {} Takes {}.\n", setting.sentence,
-                           expectation(setting));
-            fmt::format_to(std::back_inserter(out), "{}{} = {}\n", setting.required ? "" : "# ",
-                           name, print_value(setting.type, setting.fallback));
-        }
-    }
-    return out;
+    return fmt::format("[{}]", fmt::join(tables, ", "));
 }
 
 }  // namespace tapir::text

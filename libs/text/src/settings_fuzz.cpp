@@ -11,6 +11,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         Setting::strings("list", {}, "x"),
         Setting::map("map", "x"),
         Setting::string("s", "", "x"),
+        Setting::tables("row",
+                        {Setting::integer("port", 0, 0, 65'535, "", "x"),
+                         Setting::strings("list", {}, "x"), Setting::map("map", "x")},
+                        "x"),
     };
     const std::string_view text(reinterpret_cast<const char*>(data), size);
     const std::vector<std::string> words{std::string(text.substr(0, text.find('\n')))};

@@ -5,6 +5,7 @@
 
 #include "tapir/text/csv.hpp"
 #include "tapir/text/json.hpp"
+#include "tapir/text/manual.hpp"
 #include "tapir/text/settings.hpp"
 
 namespace tapir::text {
@@ -112,6 +113,100 @@ TEST(Settings, ReadsItsOwnExampleFileAsTheDefaults) {
     EXPECT_EQ(written->to_canonical(), plain->to_canonical());
     EXPECT_TRUE(written->is_given("release.k"));
     EXPECT_THAT(help_text(table()), testing::HasSubstr("2 to 1000; default 10"));
+}
+
+TEST(Settings, TakesAPlainStringForAListOfOne) {
+    const auto s = Settings::parse("lists.names = 'x,y'", "edge.toml", table());
+    ASSERT_TRUE(s) << s.error().what();
+    EXPECT_THAT(s->strings("lists.names"), ElementsAre("x,y")) << "a comma is part of it";
+    EXPECT_THAT(Settings::parse("lists.names = ''", "e", table())->strings("lists.names"),
+                ElementsAre());
+    EXPECT_EQ(error_of("lists.names = 7"),
+              "edge.toml:1: lists.names: expected a list of strings, got 7");
+}
+
+const SettingTable& listeners() {
+    static const SettingTable rows{
+        Setting::tables("listener",
+                        {Setting::string("address", "", "Where."),
+                         Setting::integer("port", 0, 0, 65'535, "", "Its port."),
+                         Setting::choice("transport", "udp", {"udp", "dot"}, "What.").require()},
+                        "What the resolver listens on."),
+        Setting::integer("k", 1, 0, 9, "", "K."),
+    };
+    return rows;
+}
+
+std::string row_error(std::string_view toml, std::vector<std::string> overrides = {}) {
+    const auto settings = Settings::parse(toml, "edge.toml", listeners(), overrides);
+    return settings ? "no error" : settings.error().what();
+}
+
+TEST(Settings, ReadsRowsOfAnArrayOfTables) {
+    const auto s = Settings::parse(
+        "k = 2\n[[listener]]\nport = 853\ntransport = 'dot'\n"
+        "[[listener]]\naddress = '::1'\ntransport = 'udp'\n",
+        "edge.toml", listeners());
+    ASSERT_TRUE(s) << s.error().what();
+    ASSERT_EQ(s->tables("listener").size(), 2U);
+    const Settings& first = s->tables("listener").front();
+    EXPECT_EQ(first.integer("port"), 853);
+    EXPECT_EQ(first.string("transport"), "dot");
+    EXPECT_FALSE(first.is_given("address"));
+    EXPECT_EQ(s->tables("listener").back().string("address"), "::1");
+    EXPECT_EQ(Error(first.refuse("port", "a free one", "853").error).what(),
+              "edge.toml:3: listener[1].port: expected a free one, got 853");
+    EXPECT_EQ(s->to_canonical(),
+              "k = 2\nlistener = [{ address = \"\", port = 853, transport = \"dot\" }, "
+              "{ address = \"::1\", port = 0, transport = \"udp\" }]\n");
+    EXPECT_EQ(Settings::parse(s->to_canonical(), "e", listeners())->to_canonical(),
+              s->to_canonical());
+    EXPECT_TRUE(Settings::parse("", "e", listeners())->tables("listener").empty());
+}
+
+TEST(Settings, SaysInWhichRowAFaultIs) {
+    EXPECT_EQ(row_error("[[listener]]\ntransport = 'dot'\n[[listener]]\nport = 70000\n"),
+              "edge.toml:4: listener[2].port: expected 0 to 65535, got 70000");
+    EXPECT_EQ(
+        row_error("[[listener]]\nport = 1\n"),
+        "edge.toml:1: listener[1].transport: expected one of udp, dot, got nothing: it has no "
+        "default");
+    EXPECT_EQ(row_error("[[listener]]\nprot = 1\n"),
+              "edge.toml:2: listener[1].prot: expected a known setting (perhaps "
+              "listener[1].port), got an unknown one");
+    EXPECT_EQ(row_error("listener = 1"),
+              "edge.toml:1: listener: expected tables of address, port, transport, got 1");
+    EXPECT_EQ(row_error("listener = [1]"), "edge.toml:1: listener[1]: expected a table, got 1");
+    EXPECT_EQ(row_error("", {"listener=[{transport='dns'}]"}),
+              "--set: listener[1].transport: expected one of udp, dot, got \"dns\"");
+    EXPECT_EQ(row_error("", {"listener=853"}),
+              "--set: listener: expected tables of address, port, transport, got \"853\"");
+    std::string many = "listener = [";
+    for (std::size_t i = 0; i <= setting_rows_max; ++i) {
+        many += "{},";
+    }
+    EXPECT_THAT(row_error(many + "]"), testing::HasSubstr("a longer list"));
+}
+
+TEST(Settings, ShowsRowsInItsHelpAndExample) {
+    EXPECT_THAT(help_text(listeners()),
+                testing::HasSubstr("[[listener]] port: Its port. 0 to 65535; default 0"));
+    const std::string example = example_file(listeners());
+    EXPECT_THAT(example, testing::EndsWith("# [[listener]]\n"
+                                           "# address = \"\"  # Where. Takes a string.\n"
+                                           "# port = 0  # Its port. Takes 0 to 65535.\n"
+                                           "# transport = \"udp\"  # What. Takes one of udp, "
+                                           "dot.\n"));
+    EXPECT_TRUE(Settings::parse(example, "e", listeners())->tables("listener").empty());
+    std::string active;
+    for (std::size_t at = example.find("# [[listener]]"); at < example.size();) {
+        const std::size_t end = example.find('\n', at);
+        active += example.substr(at + 2, end - at - 1);
+        at = end + 1;
+    }
+    const auto written = Settings::parse(active, "e", listeners());
+    ASSERT_TRUE(written) << written.error().what() << active;
+    EXPECT_EQ(written->tables("listener").size(), 1U);
 }
 
 RC_GTEST_PROP(SettingsLaw, CanonicalTextReadsBackAsItself, (std::string name, std::string text)) {
@@ -231,6 +326,47 @@ RC_GTEST_PROP(CsvLaw, QuotedFieldsComeBack, (const std::vector<std::string>& fie
     std::vector<std::string> read;
     RC_ASSERT(split_csv(line, read).has_value());
     RC_ASSERT(read == fields);
+}
+
+TEST(Manual, HasEverySettingAndNothingThatRoffWouldObey) {
+    const SettingTable table{
+        Setting::string("a.key", "-x\"\\", ".first. Second with 'quotes'. And a third."),
+        Setting::integer("n", 5, 1, 9, "seconds", "A number."),
+    };
+    const std::string page = manual_page(
+        table, {.name = "x.toml", .program = "x", .section = 8, .version = "1", .file = "/x"});
+    EXPECT_NE(
+        page.find(".B a.key\n\\&.first.\nSecond with 'quotes'.\nAnd a third.\nTakes a string; "
+                  "default \\(dq\\-x\\e\\(dq\\e\\e\\(dq.\n"),
+        std::string::npos)
+        << page;
+    EXPECT_NE(page.find(".B n\nA number.\nTakes 1 to 9 seconds; default 5.\n"), std::string::npos);
+}
+
+TEST(Settings, AreReloadedWhereTheyMayBe) {
+    const SettingTable table{
+        Setting::string("lists.names", "a", "Names.").reloadable(),
+        Setting::integer("workers", 1, 0, 64, "threads", "Threads."),
+        Setting::strings("networks", {}, "Networks.").reloadable(),
+    };
+    const auto before = Settings::parse("workers = 2\n", "a.toml", table);
+    const auto newer = Settings::parse("\nworkers = 3\nlists.names = \"b\"\nnetworks = [\"x\"]\n",
+                                       "a.toml", table);
+    ASSERT_TRUE(before.has_value() && newer.has_value());
+    std::vector<std::string> kept;
+    const Settings now = before->reloaded(*newer, table, kept);
+    EXPECT_EQ(now.string("lists.names"), "b");
+    EXPECT_EQ(now.place("lists.names"), "a.toml:3");
+    EXPECT_EQ(now.strings("networks"), std::vector<std::string>{"x"});
+    EXPECT_EQ(now.integer("workers"), 2);
+    EXPECT_EQ(kept, std::vector<std::string>{"workers"});
+    kept.clear();
+    EXPECT_EQ(now.reloaded(*before, table, kept).string("lists.names"), "a")
+        << "back to the default";
+    EXPECT_TRUE(kept.empty());
+    const std::string help = help_text(table);
+    EXPECT_NE(help.find("default \"a\"; reloadable"), std::string::npos) << help;
+    EXPECT_EQ(help.find("default 1; reloadable"), std::string::npos);
 }
 
 }  // namespace

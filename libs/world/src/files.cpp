@@ -287,6 +287,14 @@ Result<FileMode> SystemFiles::mode(const std::string& path) {
     return static_cast<FileMode>(status.st_mode & 07777U);
 }
 
+Result<FileStamp> SystemFiles::stamp(const std::string& path) {
+    constexpr std::int64_t second_ns = 1'000'000'000;
+    const auto status = TRY(status_of(path));
+    return FileStamp{.inode = static_cast<std::uint64_t>(status.st_ino),
+                     .size = static_cast<std::uint64_t>(status.st_size),
+                     .changed_ns = status.st_mtim.tv_sec * second_ns + status.st_mtim.tv_nsec};
+}
+
 bool SystemFiles::exists(const std::string& path) {
     return status_of(path).has_value();
 }

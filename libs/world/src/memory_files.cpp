@@ -120,7 +120,7 @@ Result<void> MemoryFiles::write_atomically(const std::string& path, ByteView con
     if (node.is_directory) {
         return fail_errno(path, EISDIR);
     }
-    node = {to_bytes(content), mode, false};
+    node = {to_bytes(content), mode, false, ++inodes_, 0};
     return {};
 }
 
@@ -128,13 +128,15 @@ Result<void> MemoryFiles::append(const std::string& path, ByteView content, File
     const std::lock_guard lock(mutex_);
     const auto name = normal(path);
     TRY(may_change(name, content.size()));
-    const auto [it, is_new] = nodes_.try_emplace(name, Node{{}, mode, false});
+    const auto [it, is_new] = nodes_.try_emplace(name, Node{{}, mode, false, inodes_ + 1, 0});
+    inodes_ += is_new ? 1U : 0U;
     if (it->second.is_directory) {
         return fail_errno(path, EISDIR);
     }
     // Room for no more than is there, so that used() is what the memory holds.
     it->second.content.reserve(it->second.content.size() + content.size());
     tapir::append(it->second.content, content);
+    ++it->second.changes;
     return {};
 }
 
@@ -147,6 +149,7 @@ Result<void> MemoryFiles::truncate(const std::string& path, std::uint64_t size) 
         return fail_errno(path, ENOENT);
     }
     it->second.content.resize(static_cast<std::size_t>(size));
+    ++it->second.changes;
     return {};
 }
 
@@ -242,6 +245,17 @@ Result<FileMode> MemoryFiles::mode(const std::string& path) {
         return fail_errno(path, ENOENT);
     }
     return it->second.mode;
+}
+
+Result<FileStamp> MemoryFiles::stamp(const std::string& path) {
+    const std::lock_guard lock(mutex_);
+    const auto it = nodes_.find(normal(path));
+    if (it == nodes_.end()) {
+        return fail_errno(path, ENOENT);
+    }
+    return FileStamp{.inode = it->second.inode,
+                     .size = it->second.content.size(),
+                     .changed_ns = it->second.changes};
 }
 
 bool MemoryFiles::exists(const std::string& path) {

@@ -104,6 +104,11 @@ Result<FileMode> MortalFiles::mode(const std::string& path) {
     return disk_.mode(path);
 }
 
+Result<FileStamp> MortalFiles::stamp(const std::string& path) {
+    TRY(alive(path));
+    return disk_.stamp(path);
+}
+
 bool MortalFiles::exists(const std::string& path) {
     return !fuse_.is_burnt() && disk_.exists(path);
 }

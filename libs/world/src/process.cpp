@@ -140,6 +140,12 @@ void restrict_umask() {
     ::umask(027);
 }
 
+void lower_thread_priority() {
+    constexpr int niceness = 10;
+    // On Linux a thread has a niceness of its own. If it may not, it works as others do.
+    static_cast<void>(::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), niceness));
+}
+
 Result<void> forbid_core_dumps() {
     const rlimit none{0, 0};
     if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 || ::setrlimit(RLIMIT_CORE, &none) != 0) {

@@ -151,6 +151,21 @@ TYPED_TEST(AnyFiles, ReadsBackWhatWasWrittenAtomically) {
               (std::vector<DirectoryEntry>{{"a", false}}));
 }
 
+TYPED_TEST(AnyFiles, TellAChangedFileFromAnother) {
+    ASSERT_TRUE(this->files().write_atomically(this->at("a"), as_bytes("one")));
+    const FileStamp first = this->files().stamp(this->at("a")).value();
+    EXPECT_EQ(first.size, 3U);
+    EXPECT_EQ(this->files().stamp(this->at("a")).value(), first);
+    ASSERT_TRUE(this->files().append(this->at("a"), as_bytes("1")));
+    const FileStamp longer = this->files().stamp(this->at("a")).value();
+    EXPECT_EQ(longer.inode, first.inode);
+    EXPECT_NE(longer, first);
+    ASSERT_TRUE(this->files().write_atomically(this->at("b"), as_bytes("one1")));
+    ASSERT_TRUE(this->files().rename(this->at("b"), this->at("a")));
+    EXPECT_NE(this->files().stamp(this->at("a")).value().inode, first.inode);
+    EXPECT_EQ(this->files().stamp(this->at("b")).error().code(), Code::not_found);
+}
+
 TYPED_TEST(AnyFiles, RefusesAFileLargerThanAskedFor) {
     ASSERT_TRUE(this->files().write_atomically(this->at("a"), as_bytes("1234")));
     const auto got = this->files().read(this->at("a"), 3);

@@ -14,6 +14,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "tapir/base/time.hpp"
 
@@ -33,17 +34,33 @@ struct LogField {
     bool is_number = false;
 };
 
+// Who writes. What is empty is left out of the lines.
+struct LogOrigin {
+    std::string service;
+    std::string version{};
+    std::string hostname{};
+};
+
+struct LogCounts {
+    std::uint64_t written = 0;
+    std::uint64_t held_back = 0;
+};
+
 class Log {
 public:
     using Fields = std::initializer_list<LogField>;
-    static constexpr unsigned burst_max = 20;  // lines of one message a minute
+    static constexpr unsigned burst_max = 20;        // lines of one message a minute
+    static constexpr std::size_t troubles_max = 16;  // lines that are remembered
 
     // Lines go to standard error as JSON. `now` gives the time; it must be safe to call from any
     // thread.
     static Log to_stderr(std::string service, Level lowest, UtcTime (*now)());
+    static Log to_stderr(LogOrigin origin, Level lowest, UtcTime (*now)());
     // For tests and twins: lines are appended to `sink`, which must outlive the Log.
     static Log to_string(std::string& sink, Level lowest = Level::info);
     static Log to_nowhere();
+    // For tests of the limit: with times, as to_stderr.
+    static Log to_string(std::string& sink, LogOrigin origin, UtcTime (*now)());
 
     Log(Log&&) noexcept;
     Log& operator=(Log&&) noexcept;
@@ -53,6 +70,10 @@ public:
     void info(std::string_view part, std::string_view message, Fields fields = {}) const;
     void warn(std::string_view part, std::string_view message, Fields fields = {}) const;
     void error(std::string_view part, std::string_view message, Fields fields = {}) const;
+
+    LogCounts counts() const;
+    // The last warnings and errors, the oldest first, as they were written.
+    std::vector<std::string> troubles() const;
 
 private:
     struct Impl;

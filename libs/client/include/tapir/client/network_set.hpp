@@ -21,6 +21,8 @@
 
 namespace tapir::client {
 
+struct OpenAddress;
+
 inline constexpr std::size_t network_count_max = 1'000'000;  // in one list
 
 class NetworkSet {
@@ -41,6 +43,8 @@ public:
     // is looked for among the IPv6 networks only; with as_ipv4 among the IPv4 networks only, to
     // which listed networks inside ::ffff:0:0/96 then belong. Absent, malformed: in none.
     bool contains(dnstap::ClientAddress address, Mapped mapped) const;
+    // The same of one that is open already; only `client` itself can open it.
+    bool contains(const OpenAddress& open, Mapped mapped) const;
 
     // Number of networks listed, repetitions included.
     std::size_t size() const { return size_; }

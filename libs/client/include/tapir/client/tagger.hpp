@@ -45,12 +45,13 @@ std::string_view to_string(TagFate fate);
 struct TagRequest {
     std::uint64_t name_fingerprint = 0;
     dnstap::ClientAddress address;  // its frame must live until tag() is back
+    bool with_day = true;           // whether Tags::client_day is asked for: it costs a block
 };
 
 struct Tags {
     ClientTag client{};  // these three are 0 unless counted
     NetworkTag network{};
-    ClientDayTag client_day{};
+    ClientDayTag client_day{};  // and 0 unless asked for
     Family family = Family::ipv4;
     TagFate fate = TagFate::absent;
 };

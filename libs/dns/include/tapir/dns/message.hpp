@@ -66,6 +66,8 @@ struct Question {
 struct Message {
     // `scratch` is written only if the first question's name is compressed.
     static Result<Message, MessageError> parse(ByteView wire, Depth depth, NameBuffer& scratch);
+    // The same into this one, which is worth nothing after a failure: for the hot path.
+    Result<void, MessageError> assign(ByteView octets, Depth depth, NameBuffer& scratch);
 
     ByteView wire;
     std::uint16_t id = 0;

@@ -260,7 +260,7 @@ public:
 private:
     // Indexed by the number of labels of the suffix.
     static constexpr std::uint64_t root_fingerprint = 0x7461706972303031;  // "tapir001"
-    std::array<std::byte, name_size_max + 1> octets_;
+    std::array<std::byte, name_size_max> octets_;
     std::array<std::uint64_t, label_count_max + 1> fingerprints_;
     std::array<std::uint8_t, label_count_max + 1> starts_;
     std::uint8_t size_ = 1;

@@ -108,6 +108,10 @@ struct ResponseFields {
     std::optional<std::uint64_t> response_time_s;
     ClientAddress query_address;
     std::optional<ByteView> response_message;
+    // How it was asked, and where: for the transport.
+    std::optional<SocketProtocol> protocol;
+    ClientAddress response_address;
+    std::optional<std::uint32_t> response_port;
 
     std::optional<UtcTime> response_time() const;
 };

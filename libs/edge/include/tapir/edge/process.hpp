@@ -9,6 +9,7 @@
 //     events.jsonl           a flattened JSON JWS a line, in order of first appearance
 //     ledger/                checkpoint and tiles, one leaf for each batch
 //     batches/N/             the batch of events that leaf N commits to
+//     sessions/              where sessions.enabled is set: session files, sealed, and their keys
 //     report.json            frames by fate and reason; their sum is frames.read
 // The same captures, settings and keys give the same octets, whatever the number of workers. There
 // is no clock and no chance in it. Without configured keys it takes fixed public ones, and says so.
@@ -30,6 +31,7 @@ struct ProcessOptions {
     std::vector<std::string> captures;  // .fstrm files, read one after the other as one stream
     std::string out;                    // a folder: new, or without results of an earlier run
     bool single_interval = false;       // all frames in one interval: first to last minute
+    bool sessions_plain = false;        // session files are not sealed: for comparing them
     std::string version;
 };
 

@@ -21,6 +21,7 @@
 #include "tapir/base/counters.hpp"
 #include "tapir/base/log.hpp"
 #include "tapir/base/result.hpp"
+#include "tapir/edge/settings.hpp"
 #include "tapir/privacy/pending.hpp"
 #include "tapir/store/store.hpp"
 #include "tapir/text/settings.hpp"
@@ -57,6 +58,7 @@ struct StationOptions {
     bool writes_in_background = false;  // a thread writes batches: a slow disk delays no counting
     std::function<void()> on_batch{};   // a batch was written; may come from that thread
     privacy::PendingLimits pending{};   // how much memory for names that few have asked for
+    SettingsSource source{};            // what reload() reads; lists are watched without it too
 };
 
 // The families of the store that this service owns.
@@ -81,6 +83,8 @@ public:
     // Follows the clock: ends minutes, cuts batches, tidies. False: the consent to the profile has
     // lapsed.
     bool tick();
+    // Reads settings and lists again, soon, whether or not they have changed. From any thread.
+    void reload();
     // All that was counted is put into the outbox. Again: does nothing.
     void end();
 
@@ -91,6 +95,9 @@ public:
     std::string_view profile() const;
     // Batches that the core does not have yet.
     std::size_t waiting() const;
+
+    // What an operator is shown, as JSON; of the last tick(). Any thread, any time.
+    std::string status() const;
 
     // For inputs. Between begin() and end().
     Pipeline& pipeline();

@@ -19,9 +19,11 @@
 #include <string>
 #include <string_view>
 
+#include "tapir/base/bytes.hpp"
 #include "tapir/base/result.hpp"
 #include "tapir/dns/name.hpp"
 #include "tapir/names/name_index.hpp"
+#include "tapir/names/word_list.hpp"
 
 namespace tapir::names {
 
@@ -32,17 +34,27 @@ enum class ListFormat : std::uint8_t { text, csv, edm_text, edm_csv, dawg };
 std::optional<ListFormat> list_format_from_text(std::string_view word);
 // By the end of a file name: .dawg, .csv, all else text.
 ListFormat list_format_of(std::string_view file);
+// By what is in it too: a DAWG file says its own size in front.
+ListFormat list_format_of(std::string_view file, ByteView octets);
 
 struct ListReport {
-    std::size_t entries = 0;     // in the index
+    std::size_t entries = 0;     // distinct: in the index, or words
     std::size_t duplicates = 0;  // left out: they were there already
-    std::size_t inert = 0;       // left out: nothing could match them
+    std::size_t inert = 0;       // nothing can match them: not in an index, but among words
+    std::size_t folded = 0;      // written with capital letters
 };
 
 // The whole list as an index. Entry ids follow the order of the list. An empty text is an empty
 // list, an error is at `file` and line.
 Result<NameIndex> compile_list(std::string_view text, std::string_view file, ListFormat format,
                                ListReport& report);
+
+// The whole list as words for a DAWG file: an entry's text, in the order of words. As the existing
+// compiler reads lists, also what no name can match (`inert` is not counted then).
+Result<WordList> read_words(std::string_view text, std::string_view file, ListFormat format,
+                            ListReport& report);
+// The same from an index.
+Result<WordList> words_of(const NameIndex& index);
 
 struct OwnedEntry {
     dns::Name name;

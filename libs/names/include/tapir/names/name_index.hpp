@@ -55,13 +55,19 @@ public:
     // all copies of the index: pass a `keeper` that holds them, or see to it.
     static Result<NameIndex> open(ByteView octets, std::shared_ptr<const void> keeper = nullptr);
 
+    // Whether a file says of itself that it is an index: its first octets.
+    static bool is_index(ByteView octets);
+
     std::size_t size() const { return entry_count_; }
     bool empty() const { return entry_count_ == 0; }
 
     std::optional<Match> find(const dns::FoldedName& name) const;
+    // Asks for the memory where find_all() will look first: before other work, so that there is
+    // no wait when it comes. Purely for speed.
+    void prefetch(const dns::FoldedName& name) const;
     // matches[i] for *names[i]; both spans have the same size (asserted). As find(), but each
-    // access to memory is asked for before it is needed: for all names where the tables are, then
-    // where the entries are, then the entries. Does not allocate.
+    // access to memory is asked for before it is needed: for all names where the entries are, then
+    // the entries. Call prefetch() for each name some time before. Does not allocate.
     void find_all(std::span<const dns::FoldedName* const> names,
                   std::span<std::optional<Match>> matches) const;
 
@@ -98,7 +104,6 @@ private:
     };
     std::optional<EntryId> probe(std::uint64_t fingerprint, dns::NameView name,
                                  EntryKind kind) const;
-    void prefetch(const dns::FoldedName& name) const;
     Candidate candidate_of(const dns::FoldedName& name) const;
     bool offer(std::uint64_t fingerprint, EntryKind kind, Candidate& candidate) const;
     void find_some(std::span<const dns::FoldedName* const> names,

@@ -14,6 +14,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "tapir/base/result.hpp"
 
@@ -68,6 +69,26 @@ private:
 
     PeerAddress address_;
     std::string path_;
+};
+
+// Who may connect: networks ("192.0.2.0/24", "2001:db8::/32") and single addresses. Host bits may be
+// set. The peer of a unix socket is in none: the file's mode says who may connect there.
+class PeerNetworks {
+public:
+    // Nobody.
+    PeerNetworks() = default;
+    // The error names the word.
+    static Result<PeerNetworks> parse(std::span<const std::string> words);
+    static PeerNetworks everybody();
+
+    bool contains(const PeerAddress& peer) const;
+
+private:
+    struct Network {
+        PeerAddress address;
+        unsigned bits = 0;
+    };
+    std::vector<Network> networks_;
 };
 
 inline constexpr std::size_t unix_path_size_max = 107;  // octets, sockaddr_un less its final NUL

@@ -23,15 +23,9 @@
 #include "tapir/base/result.hpp"
 #include "tapir/net/address.hpp"
 #include "tapir/net/http.hpp"
+#include "tapir/net/tls.hpp"
 
 namespace tapir::net {
-
-// Paths of PEM files.
-struct TlsServerSettings {
-    std::string certificate_file{};  // with its chain
-    std::string key_file{};
-    std::string client_ca_file{};  // empty: clients show no certificate; else every client must
-};
 
 struct HttpServerSettings {
     std::string name = "http";  // in counters and log

@@ -52,6 +52,15 @@ public:
 
     // Parents that fell out of the table before they were wildcards, since this object was made.
     std::uint64_t evicted() const { return evicted_; }
+    // How many places are taken, of how many. Looks at all of them.
+    std::size_t used() const {
+        std::size_t taken = 0;
+        for (const Parent& parent : parents_) {
+            taken += parent.key == Fingerprint{} ? 0 : 1;
+        }
+        return taken;
+    }
+    std::size_t parent_count() const { return parents_.size(); }
     std::size_t memory_size() const { return parents_.size() * sizeof(Parent); }
 
 private:

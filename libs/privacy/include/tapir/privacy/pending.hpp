@@ -89,6 +89,11 @@ public:
     std::uint64_t cells_evicted() const { return cells_evicted_; }
     std::uint64_t names_evicted() const { return names_evicted_; }
     std::size_t memory_size() const;  // octets, fixed
+    // How many places are taken, of how many. Looks at all of them: once a minute, not a frame.
+    std::size_t cells_used() const;
+    std::size_t names_used() const;
+    std::size_t cell_count() const { return cells_.size(); }
+    std::size_t name_count() const { return names_.size(); }
 
 private:
     struct Name {

@@ -49,6 +49,14 @@ struct DirectoryEntry {
     friend bool operator==(const DirectoryEntry&, const DirectoryEntry&) = default;
 };
 
+// What changes when a file does: written in place, or another renamed over it.
+struct FileStamp {
+    std::uint64_t inode = 0;
+    std::uint64_t size = 0;  // octets
+    std::int64_t changed_ns = 0;
+    friend bool operator==(const FileStamp&, const FileStamp&) = default;
+};
+
 class Files {
 public:
     virtual ~Files() = default;
@@ -80,6 +88,7 @@ public:
 
     virtual Result<std::uint64_t> size(const std::string& path) = 0;
     virtual Result<FileMode> mode(const std::string& path) = 0;
+    virtual Result<FileStamp> stamp(const std::string& path) = 0;
     // False also where we may not look.
     virtual bool exists(const std::string& path) = 0;
 };
@@ -101,6 +110,7 @@ public:
     Result<std::vector<DirectoryEntry>> list(const std::string& directory) override;
     Result<std::uint64_t> size(const std::string& path) override;
     Result<FileMode> mode(const std::string& path) override;
+    Result<FileStamp> stamp(const std::string& path) override;
     bool exists(const std::string& path) override;
 };
 
@@ -132,6 +142,8 @@ public:
     Result<std::vector<DirectoryEntry>> list(const std::string& directory) override;
     Result<std::uint64_t> size(const std::string& path) override;
     Result<FileMode> mode(const std::string& path) override;
+    // Of a whole write another inode, of an append or a cut another time.
+    Result<FileStamp> stamp(const std::string& path) override;
     bool exists(const std::string& path) override;
 
 private:
@@ -139,6 +151,8 @@ private:
         Bytes content;
         FileMode mode = 0;
         bool is_directory = false;
+        std::uint64_t inode = 0;
+        std::int64_t changes = 0;
     };
     Result<void> may_change(const std::string& path, std::uint64_t more) const;
     std::uint64_t used_locked() const;
@@ -146,6 +160,7 @@ private:
     mutable std::mutex mutex_;
     std::map<std::string, Node> nodes_;  // by normalised path
     std::uint64_t capacity_;
+    std::uint64_t inodes_ = 0;  // given out
     std::optional<Error> failure_;
 };
 

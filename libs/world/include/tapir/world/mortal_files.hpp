@@ -35,6 +35,7 @@ public:
     Result<std::vector<DirectoryEntry>> list(const std::string& directory) override;
     Result<std::uint64_t> size(const std::string& path) override;
     Result<FileMode> mode(const std::string& path) override;
+    Result<FileStamp> stamp(const std::string& path) override;
     bool exists(const std::string& path) override;
 
 private:

@@ -56,6 +56,9 @@ private:
 // Files of this process get at most 0640, folders 0750, whatever a caller asks for.
 void restrict_umask();
 
+// The calling thread has the processor only when others do not want it much.
+void lower_thread_priority();
+
 // No core dumps and no debugger on this process: keys and clients' tags are in its memory.
 Result<void> forbid_core_dumps();
 

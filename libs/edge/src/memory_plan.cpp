@@ -1,0 +1,70 @@
+#include "memory_plan.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "frame_batch.hpp"
+#include "pipeline.hpp"
+#include "tapir/dnstap/frame_stream.hpp"
+#include "tapir/privacy/pending.hpp"
+#include "tapir/store/store.hpp"
+#include "wide_rows.hpp"
+
+namespace tapir::edge {
+namespace {
+
+constexpr std::size_t mebibyte = std::size_t{1} << 20U;
+constexpr std::size_t program_size = 32 * mebibyte;  // 22 of it code and libraries
+constexpr std::size_t connections_max = 64;          // as net's StreamServerSettings has it
+constexpr std::size_t pending_cell_size = 8;         // octets, as PendingLimits says
+constexpr std::size_t pending_name_size = 96;
+constexpr std::size_t wide_row_size = 112;  // with its slot, and the tags of a few clients
+
+double in_mebibytes(std::size_t octets) {
+    return static_cast<double>(octets) / static_cast<double>(mebibyte);
+}
+
+}  // namespace
+
+text::SettingTable memory_settings_table() {
+    using text::Setting;
+    return {
+        Setting::size("memory.size_max", 512LL << 20, 128LL << 20, 1LL << 40,
+                      "Octets that the edge may take; what lists and buffers leave is for "
+                      "counting, and too little is an error at the start."),
+    };
+}
+
+Result<MemoryPlan> plan_memory(const text::Settings& settings, const Lists& lists) {
+    const auto size_max = static_cast<std::size_t>(settings.size("memory.size_max"));
+    const privacy::PendingLimits pending;
+    const store::RocksOptions store;
+    MemoryPlan plan;
+    plan.workers = std::max<std::size_t>(static_cast<std::size_t>(settings.integer("workers")), 1);
+    plan.program = program_size;
+    plan.lists = lists.well_known.bytes().size() + lists.ignored_names.bytes().size();
+    plan.gate = pending.cell_count * pending_cell_size + pending.name_count * pending_name_size +
+                privacy::wider_intervals.size() * wide_row_count_max * wide_row_size;
+    plan.store = store.cache_size_max + store.write_buffer_size_max;
+    plan.connections = connections_max * dnstap::stream_buffer_size;
+    plan.batches = plan.workers * batch_queue_max *
+                   (batch_size_usual + batch_frame_count_max * sizeof(FrameItem));
+    const std::size_t taken = plan.all();
+    if (taken + rows_memory_min > size_max) {
+        return fail(
+            Error(Code::exhausted,
+                  fmt::format("expected at least {:.0f} MiB, got {:.0f}: {:.0f} for lists, {:.0f} "
+                              "for {} workers, {:.0f} for all else but counting, and {:.0f} for "
+                              "counting",
+                              in_mebibytes(taken + rows_memory_min) + 0.5, in_mebibytes(size_max),
+                              in_mebibytes(plan.lists), in_mebibytes(plan.batches), plan.workers,
+                              in_mebibytes(taken - plan.lists - plan.batches),
+                              in_mebibytes(rows_memory_min)))
+                .at(fmt::format("{}: memory.size_max", settings.place("memory.size_max"))));
+    }
+    plan.rows = size_max - taken;
+    return plan;
+}
+
+}  // namespace tapir::edge

@@ -1,0 +1,54 @@
+#include "memory_plan.hpp"
+
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "tapir/edge/settings.hpp"
+
+namespace tapir::edge {
+namespace {
+
+Result<MemoryPlan> plan_of(const std::vector<std::string>& sets, const Lists& lists) {
+    const auto settings = text::Settings::parse("", "edge.toml", settings_table(), sets);
+    EXPECT_TRUE(settings.has_value());
+    return plan_memory(*settings, lists);
+}
+
+Lists lists_of(std::uint32_t names) {
+    names::NameIndexBuilder builder;
+    for (std::uint32_t i = 0; i < names; ++i) {
+        const auto name = dns::Name::from_text("name-" + std::to_string(i) + ".example");
+        EXPECT_TRUE(builder.add({.name = *name, .kind = names::EntryKind::exact}).has_value());
+    }
+    Lists lists;
+    lists.well_known = *std::move(builder).build();
+    return lists;
+}
+
+TEST(MemoryPlan, GivesTheRowsWhatTheRestLeavesAndNoMore) {
+    const auto plan = plan_of({}, Lists());
+    ASSERT_TRUE(plan.has_value());
+    EXPECT_EQ(plan->all(), std::size_t{512} << 20U);
+    EXPECT_EQ(plan->rows_of_worker(), plan->rows);
+    const Lists lists = lists_of(1'000);
+    const auto smaller = plan_of({"workers=4"}, lists);
+    ASSERT_TRUE(smaller.has_value());
+    EXPECT_EQ(smaller->all(), plan->all());
+    EXPECT_EQ(smaller->lists, lists.well_known.bytes().size() + lists.ignored_names.bytes().size());
+    EXPECT_EQ(smaller->batches, 4 * plan->batches);
+    EXPECT_LE(4 * smaller->rows_of_worker(), smaller->rows);
+}
+
+TEST(MemoryPlan, RefusesTooLittleAndSaysWhatItIsFor) {
+    const auto plan = plan_of({"memory.size_max=128MiB"}, Lists());
+    ASSERT_FALSE(plan.has_value());
+    EXPECT_EQ(plan.error().code(), Code::exhausted);
+    EXPECT_NE(plan.error().what().find("memory.size_max: expected at least"), std::string::npos)
+        << plan.error().what();
+    EXPECT_NE(plan.error().what().find("MiB, got 128:"), std::string::npos) << plan.error().what();
+}
+
+}  // namespace
+}  // namespace tapir::edge
