@@ -6,6 +6,7 @@
 #include "seen.hpp"
 #include "sessions.hpp"
 #include "status.hpp"
+#include "threat_lists.hpp"
 
 namespace tapir::edge {
 
@@ -79,6 +80,8 @@ text::SettingTable settings_table() {
     table.insert(table.end(), status.begin(), status.end());
     const text::SettingTable memory = memory_settings_table();
     table.insert(table.end(), memory.begin(), memory.end());
+    const text::SettingTable threats = threat_settings_table();
+    table.insert(table.end(), threats.begin(), threats.end());
     return table;
 }
 
