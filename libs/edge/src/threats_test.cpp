@@ -209,7 +209,7 @@ std::vector<std::string> leaves_without_threats(const Outcome& run) {
     return leaves;
 }
 
-// Over forty minutes: threats that few, some and many ask for, hosts below them, listed names.
+// Over the turn of an hour: threats that few, some and many ask for, hosts below them, listed names.
 std::vector<Bytes> mixed_traffic() {
     std::vector<Bytes> frames;
     for (unsigned i = 0; i < 2400; ++i) {
@@ -219,7 +219,7 @@ std::vector<Bytes> mixed_traffic() {
             fmt::format("evil-{}.se.", round % 3), fmt::format("h{}.wide.se.", round % 7),
             fmt::format("host.new-{}.se.", round % 4)};
         frames.push_back(frame_of(
-            {.name = names[i % 5], .client = client_of(round * 7 % 150), .time = hour + i}));
+            {.name = names[i % 5], .client = client_of(round * 7 % 150), .time = hour + 2400 + i}));
     }
     return frames;
 }

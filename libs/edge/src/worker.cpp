@@ -268,7 +268,9 @@ void Worker::tag_slots(client::Tagger& tagger, const privacy::GateKey& gate, Bat
                 const std::string_view domain = dns::suffix_text(text.view(), *form);
                 slot.domain_start = static_cast<std::uint16_t>(text.view().size() - domain.size());
                 slot.domain_labels = static_cast<std::uint8_t>(*form);
-                prefetch_threat(lists_->threats, slot.folded, *form);
+                if (!lists_->threats.empty()) {
+                    prefetch_threat(lists_->threats, slot.folded, *form);
+                }
                 slot.domain_fingerprint = gate.fingerprint(domain);
                 name = static_cast<std::uint64_t>(slot.domain_fingerprint);
             }
