@@ -209,7 +209,7 @@ std::vector<std::string> leaves_without_threats(const Outcome& run) {
     return leaves;
 }
 
-// Over the turn of an hour: threats that few, some and many ask for, hosts below them, listed names.
+// Over the turn of an hour: threats that few and many ask for, hosts below them, listed names.
 std::vector<Bytes> mixed_traffic() {
     std::vector<Bytes> frames;
     for (unsigned i = 0; i < 2400; ++i) {
