@@ -94,56 +94,60 @@ Suspects::Entry* Suspects::entry_of(std::string_view domain) {
     return &found->second;
 }
 
-void Suspects::saw(const SuspectFound& found, std::string_view domain,
+void Suspects::saw(const SuspectFound& latest, std::string_view latest_domain,
                    const dns::PublicSuffixes& suffixes) {
     if (!hour_) {
         if (early_.size() < suspects_max_) {
-            early_.emplace_back(found, domain);
+            early_.emplace_back(latest, latest_domain);
         } else {
             dropped_.add();
         }
         return;
     }
-    for (const auto& [before, name] : std::exchange(early_, {})) {
-        saw(before, name, suffixes);
-    }
-    Entry* const entry = entry_of(domain);
-    if (entry == nullptr) {
-        dropped_.add();
-        return;
-    }
-    if (found.network != 0 && found.threat.place != ThreatPlace::below) {
-        Networks& networks = entry->networks.at(found.is_ipv6 ? 1 : 0);
-        const auto place = std::ranges::find_if(
-            networks, [&found](std::uint64_t tag) { return tag == 0 || tag == found.network; });
-        if (place != networks.end()) {
-            *place = found.network;
+    const auto look_at = [&, hour = *hour_](const SuspectFound& found, std::string_view domain) {
+        Entry* const entry = entry_of(domain);
+        if (entry == nullptr) {
+            dropped_.add();
+            return;
         }
+        if (found.network != 0 && found.threat.place != ThreatPlace::below) {
+            Networks& networks = entry->networks.at(found.is_ipv6 ? 1 : 0);
+            const auto place = std::ranges::find_if(
+                networks, [&found](std::uint64_t tag) { return tag == 0 || tag == found.network; });
+            if (place != networks.end()) {
+                *place = found.network;
+            }
+        }
+        const auto detector = static_cast<std::size_t>(found.detector);
+        const std::int64_t number = hour.seconds() / hour_s;
+        const bool is_news = std::exchange(entry->hours_told.at(detector), number) != number;
+        const bool may_leave =
+            exceptions_ && !entry->is_settled && found.threat.place != ThreatPlace::below;
+        if (!is_news && !may_leave && !listener_.wants_repeats()) {
+            return;
+        }
+        Suspect suspect{
+            .detector = found.detector,
+            .domain = std::string(domain),
+            .score = found.threat.place == ThreatPlace::domain ? score_domain : score_other,
+            .reasons = {fmt::format("threat list {} {}", found.threat.list + 1,
+                                    to_string(found.threat.place))},
+            .hour = hour};
+        if (may_leave) {
+            try_exception(found, *entry, suffixes, suspect);
+        }
+        if (is_news) {
+            ++counts_.by_detector.at(detector);
+            found_.at(detector)->add();
+        }
+        if (is_news || suspect.exception != 0 || listener_.wants_repeats()) {
+            listener_.suspect(suspect);
+        }
+    };
+    for (const auto& [before, name] : std::exchange(early_, {})) {
+        look_at(before, name);
     }
-    const auto detector = static_cast<std::size_t>(found.detector);
-    const std::int64_t hour = hour_->seconds() / hour_s;
-    const bool is_news = std::exchange(entry->hours_told.at(detector), hour) != hour;
-    const bool may_leave =
-        exceptions_ && !entry->is_settled && found.threat.place != ThreatPlace::below;
-    if (!is_news && !may_leave && !listener_.wants_repeats()) {
-        return;
-    }
-    Suspect suspect{.detector = found.detector,
-                    .domain = std::string(domain),
-                    .score = found.threat.place == ThreatPlace::domain ? score_domain : score_other,
-                    .reasons = {fmt::format("threat list {} {}", found.threat.list + 1,
-                                            to_string(found.threat.place))},
-                    .hour = *hour_};
-    if (may_leave) {
-        try_exception(found, *entry, suffixes, suspect);
-    }
-    if (is_news) {
-        ++counts_.by_detector.at(detector);
-        found_.at(detector)->add();
-    }
-    if (is_news || suspect.exception != 0 || listener_.wants_repeats()) {
-        listener_.suspect(suspect);
-    }
+    look_at(latest, latest_domain);
 }
 
 void Suspects::try_exception(const SuspectFound& found, Entry& entry,
@@ -151,7 +155,7 @@ void Suspects::try_exception(const SuspectFound& found, Entry& entry,
     const privacy::ExceptionGrounds grounds{
         .is_pinned = found.threat.is_pinned && found.threat.place == ThreatPlace::domain,
         .networks = std::max(network_count(entry.networks[0]), network_count(entry.networks[1]))};
-    if (!grounds.is_pinned && grounds.networks < entry.networks[0].size()) {
+    if (!exceptions_ || (!grounds.is_pinned && grounds.networks < entry.networks[0].size())) {
         return;  // the gate would say the same; most often it is so
     }
     entry.is_settled = true;
