@@ -21,6 +21,7 @@ using SaltSource = std::function<ledger::Salt(std::string_view batch, std::strin
 struct LeafContext {
     privacy::Profile profile = privacy::Profile::standard;
     bool single_site = false;
+    bool threat_exception = false;
     std::string version;  // of the software
 };
 

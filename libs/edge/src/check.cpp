@@ -57,6 +57,7 @@ private:
     void clients();
     void lists();
     void names(std::string_view key, bool is_wanted);
+    void threats();
     void keys();
     void certificates();
     void state();
@@ -153,6 +154,7 @@ void Check::names(std::string_view key, bool is_wanted) {
 void Check::lists() {
     names("lists.well_known", true);
     names("lists.ignored_names", false);
+    threats();
     std::vector<ListFile> report;
     if (const std::string path = setting("lists.ignored_clients"); !path.empty()) {
         if (const auto set = load_networks(files_, path, report); !set) {
@@ -168,6 +170,28 @@ void Check::lists() {
     } else {
         ok("lists.public_suffixes", setting("lists.public_suffixes"));
     }
+}
+
+void Check::threats() {
+    constexpr std::string_view key = "threats.lists";
+    if (settings_.strings(key).empty()) {
+        return;
+    }
+    Lists lists;
+    if (const auto loaded = load_threats(files_, settings_, nullptr, lists); !loaded) {
+        fail_(key, loaded.error().what(), "mend the list, name another file, or pin this one");
+        return;
+    }
+    for (const ListFile& file : lists.files) {
+        ok(key, fmt::format("{} entries, sha256 {:.16}", file.entries, file.sha256));
+    }
+    if (!has_threat_exception(settings_, profile_of(settings_))) {
+        return;
+    }
+    warn("threat_exception", "is on: registered domains of suspects leave below their threshold",
+         settings_.strings("threats.pin").empty()
+             ? "pin the lists (threats.pin): until then three networks must have asked"
+             : "leave it out where that is not wanted");
 }
 
 void Check::keys() {

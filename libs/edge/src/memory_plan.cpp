@@ -6,6 +6,7 @@
 
 #include "frame_batch.hpp"
 #include "pipeline.hpp"
+#include "suspects.hpp"
 #include "tapir/dnstap/frame_stream.hpp"
 #include "tapir/privacy/pending.hpp"
 #include "tapir/store/store.hpp"
@@ -44,7 +45,11 @@ Result<MemoryPlan> plan_memory(const text::Settings& settings, const Lists& list
     plan.workers = std::max<std::size_t>(static_cast<std::size_t>(settings.integer("workers")), 1);
     plan.program = program_size;
     plan.lists = lists.well_known.bytes().size() + lists.ignored_names.bytes().size();
-    plan.gate = pending.cell_count * pending_cell_size + pending.name_count * pending_name_size +
+    for (const ThreatList& threats : lists.threats) {
+        plan.lists += threats.index.bytes().size();
+    }
+    plan.gate = suspects_max * suspect_size_usual + pending.cell_count * pending_cell_size +
+                pending.name_count * pending_name_size +
                 privacy::wider_intervals.size() * wide_row_count_max * wide_row_size;
     plan.store = store.cache_size_max + store.write_buffer_size_max;
     plan.connections = connections_max * dnstap::stream_buffer_size;

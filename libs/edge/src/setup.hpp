@@ -10,6 +10,7 @@
 #include "batch_leaf.hpp"
 #include "collector.hpp"
 #include "lists.hpp"
+#include "tapir/base/log.hpp"
 #include "tapir/jose/jwk.hpp"
 #include "tapir/text/settings.hpp"
 #include "tapir/world/files.hpp"
@@ -28,6 +29,15 @@ Result<std::shared_ptr<const Lists>> load_lists(world::Files& files, const text:
 // The settings that name a file of it.
 inline constexpr std::array<std::string_view, 4> list_settings = {
     "lists.well_known", "lists.ignored_clients", "lists.ignored_names", "lists.public_suffixes"};
+
+// An error of a file that a setting names, at the place of the setting. What the file itself has
+// wrong already says where: file and line.
+Error at_setting(const text::Settings& settings, std::string_view key, Error error);
+
+// Whether suspects may be told of below their threshold (R7). Never under `compatible`, which looks
+// for none.
+bool has_threat_exception(const text::Settings& settings, privacy::Profile profile);
+void say_threat_exception(const Log& log);  // that it is so
 
 // The profile that is asked for.
 privacy::Profile profile_of(const text::Settings& settings);

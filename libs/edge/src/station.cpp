@@ -20,6 +20,7 @@
 #include "sessions.hpp"
 #include "setup.hpp"
 #include "status.hpp"
+#include "suspect_journal.hpp"
 
 namespace tapir::edge {
 namespace {
@@ -70,6 +71,8 @@ struct Counting {
     std::unique_ptr<SeenFolder> known;  // lists of what counts as seen
     std::unique_ptr<BatchWriter> writer;
     std::unique_ptr<BatchQueue> queue;  // where a thread writes
+    std::unique_ptr<SuspectJournal> journal;
+    std::unique_ptr<Suspects> suspects;
     std::unique_ptr<Collector> collector;
     std::unique_ptr<Pipeline> pipeline;
     std::unique_ptr<Reloader> reloader;
@@ -103,6 +106,7 @@ struct Station::Impl {
     Result<DayKeys> read_day_keys();
     void keep_day_key();
     void take_requests(UtcTime now);
+    void open_suspects(Counting& with, UtcTime now) const;
     void show_status(UtcTime now);
     // Parts of begin().
     std::int64_t batch_interval(privacy::Profile profile) const;
@@ -239,6 +243,21 @@ void Station::Impl::take_requests(UtcTime now) {
     }
 }
 
+void Station::Impl::open_suspects(Counting& with, UtcTime now) const {
+    const privacy::Profile profile = with.profile.profile;
+    with.journal =
+        std::make_unique<SuspectJournal>(ports.files, settings.string("state.dir") + "/suspects",
+                                         SuspectJournalLimits{}, ports.log, ports.counters);
+    SuspectSettings suspecting{.profile = profile,
+                               .has_exception = has_threat_exception(settings, profile)};
+    if (suspecting.has_exception) {
+        suspecting.before = with.journal->granted_on(now);
+        say_threat_exception(ports.log);
+    }
+    with.suspects =
+        std::make_unique<Suspects>(suspecting, *with.seen, ports.counters, *with.journal);
+}
+
 void Station::Impl::show_status(UtcTime now) {
     constexpr std::size_t checkpoint_size_max = 65'536;
     // Of a log that is written beside us; what cannot be read is not shown.
@@ -341,6 +360,8 @@ Result<void> Station::begin() {
     collecting.gate.pending = self.options.pending;
     collecting.cuts_by_data = false;
     collecting.board = &self.board;
+    self.open_suspects(*counting, ports.clock.now());
+    collecting.suspects = counting->suspects.get();
     counting->collector =
         std::make_unique<Collector>(collecting, lists, *counting->seen, *counting->wildcards,
                                     *self.key, self.metrics, ports.log, sink);
@@ -406,6 +427,7 @@ bool Station::tick() {
     }
     self.keep_day_key();
     self.take_requests(now);
+    counting.journal->write(now);
     self.sessions->tick(now);
     counting.seen->tidy(now);
     counting.known->tick(now);
@@ -442,6 +464,7 @@ void Station::end() {
     counting.pipeline->finish();
     self.metrics.add(counting.pipeline->take_dispatcher_fates());
     self.sessions->end();
+    counting.journal->finish();
     counting.collector->finish({}, floor_to(self.ports.clock.now(), counting.interval_s));
     if (counting.queue) {
         counting.queue->finish();

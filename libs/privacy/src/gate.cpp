@@ -231,6 +231,33 @@ Result<Released<products::NewQname>> release_by_person(std::string_view text,
     return Released<products::NewQname>(mint, event_of(rule, form, candidate));
 }
 
+Result<Released<products::NewQname>> release_by_exception(Profile profile, std::string_view domain,
+                                                          const ExceptionGrounds& grounds,
+                                                          const dns::PublicSuffixes& suffixes,
+                                                          UtcTime time) {
+    const Rule& rule = rule_for(Product::by_exception, profile);
+    const auto name = dns::Name::from_text(domain);
+    if (!name) {
+        return fail(Code::invalid, fmt::format("{}: expected a domain name: {}", domain,
+                                               to_error(name.error()).what()));
+    }
+    const std::size_t labels = TRY(registered_domain_of(dns::FoldedName(*name), suffixes));
+    if (labels != name->view().label_count()) {
+        return fail(Code::denied, fmt::format("{}: expected a registered domain", domain));
+    }
+    if (rule.a_day_max == 0 ||
+        (!grounds.is_pinned && grounds.networks < rule.threshold.networks_min)) {
+        return fail(Code::denied, fmt::format("{}: from {} networks, and on no pinned list", domain,
+                                              grounds.networks));
+    }
+    // Nothing of the frame is in it: neither type nor answer.
+    NameCandidate candidate;
+    candidate.flags = dns::flag::qr;
+    products::NewQname event = event_of(rule, dns::to_text(*name, dns::Case::lower), candidate);
+    event.timestamp = UtcTime::from_seconds(time.seconds() / rule.time_s * rule.time_s);
+    return Released<products::NewQname>(mint, std::move(event));
+}
+
 Result<ReleasedEvents> release_events(Profile profile,
                                       std::span<const Released<products::NewQname>> names,
                                       UtcTime minute, const GateKey& key,
@@ -242,7 +269,7 @@ Result<ReleasedEvents> release_events(Profile profile,
     for (const Released<products::NewQname>& name : names) {
         products::NewQname event = name.value();
         if (rule.form != Form::as_asked) {
-            event.timestamp = time;
+            event.timestamp = event.timestamp.value_or(time);  // an exception has its hour's
             event.message_id = key.message_id(event.to_json());
         }
         out.messages.push_back(TRY(jose::sign_jws(signer, as_bytes(event.to_json()))));

@@ -159,6 +159,18 @@ private:
 Result<Released<products::NewQname>> release_by_person(std::string_view name,
                                                        const dns::PublicSuffixes& suffixes);
 
+// Why a suspect's domain may be told of, though too few have asked for it (R7).
+struct ExceptionGrounds {
+    bool is_pinned = false;  // it is on a threat list that the operator has pinned by its digest
+    unsigned networks = 0;   // of one family, that it was asked for from on this UTC day
+};
+// The domain alone, with the hour of `time`. Refused is what may leave in no form, what is no
+// registered domain, and what has not grounds enough. How many a day, `Exceptions` sees to.
+Result<Released<products::NewQname>> release_by_exception(Profile profile, std::string_view domain,
+                                                          const ExceptionGrounds& grounds,
+                                                          const dns::PublicSuffixes& suffixes,
+                                                          UtcTime time);
+
 struct ReleasedEvents {
     std::vector<Released<Payload>> payloads;  // one, but for floods
     std::vector<std::string> messages;        // the JWS in the order of release
