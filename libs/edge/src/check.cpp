@@ -179,7 +179,7 @@ void Check::threats() {
     }
     Lists lists;
     if (const auto loaded = load_threats(files_, settings_, nullptr, lists); !loaded) {
-        fail_(key, loaded.error().what(), "mend the list, name another file, or pin this one");
+        failed(key, loaded.error().what(), "mend the list, name another file, or pin this one");
         return;
     }
     for (const ListFile& file : lists.files) {
