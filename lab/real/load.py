@@ -430,7 +430,7 @@ class Rig:
                 ask(("127.0.0.1", self.at["port"]), f"wake{next(count)}.se", timeout_s=0.4, attempt_s=0.2)
             return self.is_connected()
 
-        wait_for(f"{self.which.name} connects", connected, 30, 0.1, self.processes.check)
+        wait_for(f"{self.which.name} connects", connected, 60, 0.1, self.processes.check)
 
     def measure(self, seconds, rate=None, outstanding=200):
         return Measured(self).load(seconds, rate, outstanding)
