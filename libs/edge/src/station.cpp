@@ -229,8 +229,8 @@ void Station::Impl::keep_day_key() {
     counting->day = today->number;
 }
 
-// Whether the clock was set back so far that counting has to begin anew: minutes only go forward, so
-// none would end, and nothing leave, before the clock is where it was. The key of a day that was
+// Whether the clock was set back so far that counting has to begin anew: minutes only go forward,
+// so none would end, and nothing leave, before the clock is where it was. The key of a day that was
 // left is gone: back over a midnight there is no other way than to wait.
 bool Station::Impl::is_set_back(UtcTime now) {
     counting->latest = std::max(counting->latest, now);
