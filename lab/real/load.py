@@ -459,7 +459,8 @@ class Rig:
         what = self.measure(seconds, rate)
         after = self.figures()
         out = {name: after[name] - before[name] for name in before}
-        return out | {"missing": out["sent"] - out["counted"] - out["dropped"] - out["edge_dropped"], "qps": what.qps}
+        return out | {"missing": out["sent"] - out["counted"] - out["dropped"] - out["edge_dropped"], "qps": what.qps,
+                      "cpu_us": what.cpu_us}
 
     def settled_frames(self):
         """The edge's count when it does not move any more: resolvers hold frames back for up to a second, and more if they are
