@@ -21,7 +21,7 @@ cryptopan_salt = "salt of the lab"
 message = "full"
 """
 
-# Labels that text formats trip over; the first is asked for with an empty dnstap identity.
+# Labels that text formats trip over.
 ODD_NAMES = [[b"dot.in.label", b"odd", b"se"], [b"quo\"te", b"odd", b"se"], [b"\x00\xff\xfe", b"odd", b"se"],
              ["å".encode(), b"odd", b"se"], [b"UPPER", b"odd", b"SE"], [b"x"] * 30 + [b"odd", b"se"], [b"l" * 63, b"odd", b"se"]]
 

@@ -119,7 +119,7 @@ class LiveEdge:
         return sorted(path for path in folder.iterdir() if path.name.isdigit()) if folder.exists() else []
 
     def on_disk(self, state):
-        """Names of the events in the outbox, with how often; and rows of well-known names, as (file, columns)."""
+        """Names of the events in the outbox, with how often."""
         names = collections.Counter()
         for folder in self.batches(state):
             for message in json.loads((folder / "new_qname.json").read_text()) if (folder / "new_qname.json").exists() else []:
