@@ -58,7 +58,7 @@ void tell_manager(const std::string& state, const Log& log) {
     }
 }
 
-// True: a stop was asked for. False: the consent has lapsed, begin anew.
+// True: a stop was asked for. False: the consent has lapsed or the clock was set back, begin anew.
 Result<bool> run_profile(const text::Settings& settings, Station& station, Ports& ports,
                          const InheritedInputs& inherited, const Until& until, const Log& log) {
     TRY(station.begin());
@@ -81,8 +81,11 @@ Result<bool> run_profile(const text::Settings& settings, Station& station, Ports
     tell_manager("STOPPING=1", log);
     inputs->stop();
     station.end();
+    // Lines for each are held back when there are many, and nobody can ask for counters any more.
+    const auto not_written =
+        ports.counters.value("tapir_edge_batches_lost_total{reason=\"not_written\"}");
     log.info("edge", "everything that was accepted is in the outbox",
-             {{"batches", station.waiting()}});
+             {{"batches", station.waiting()}, {"not_written", not_written}});
     return goes_on;
 }
 

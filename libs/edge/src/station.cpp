@@ -29,6 +29,7 @@ using namespace std::chrono_literals;
 
 constexpr std::int64_t usual_batch_s = 60;
 constexpr Duration tidy_every = 60s;
+constexpr Duration set_back_max = std::chrono::seconds(lateness_s_max);  // of the clock
 
 struct LiveProfile {
     privacy::Profile profile = privacy::Profile::standard;
@@ -77,6 +78,8 @@ struct Counting {
     std::unique_ptr<Pipeline> pipeline;
     std::unique_ptr<Reloader> reloader;
     UtcTime open;                  // the interval whose batch is cut next
+    UtcTime latest;                // that the clock has said
+    bool is_set_back = false;      // ... over a midnight, and that has been said
     std::int64_t day = 0;          // whose key is on the disk
     std::int64_t day_refused = 0;  // whose key the disk has refused
     Duration tidied{};
@@ -105,6 +108,7 @@ struct Station::Impl {
     Result<void> open_mqtt();
     Result<DayKeys> read_day_keys();
     void keep_day_key();
+    bool is_set_back(UtcTime now);
     void take_requests(UtcTime now);
     void open_suspects(Counting& with, UtcTime now) const;
     void show_status(UtcTime now);
@@ -232,6 +236,32 @@ void Station::Impl::keep_day_key() {
         return;
     }
     counting->day = today->number;
+}
+
+// Whether the clock was set back so far that counting has to begin anew: minutes only go forward,
+// so none would end, and nothing leave, before the clock is where it was. The key of a day that was
+// left is gone: back over a midnight there is no other way than to wait.
+bool Station::Impl::is_set_back(UtcTime now) {
+    counting->latest = std::max(counting->latest, now);
+    const Duration by = counting->latest - now;
+    if (by <= set_back_max) {
+        counting->is_set_back = false;
+        return false;
+    }
+    if (now.day() == counting->latest.day()) {
+        ports.log.error("edge",
+                        "the clock was set back: what was counted goes out, and counting "
+                        "begins anew",
+                        {{"seconds", by / 1s}});
+        return true;
+    }
+    if (!std::exchange(counting->is_set_back, true)) {
+        ports.log.error("edge",
+                        "the clock was set back over midnight: until it is there again everything "
+                        "is counted as of one minute, and nothing leaves",
+                        {{"seconds", by / 1s}});
+    }
+    return false;
 }
 
 // What the operator's people ask for, where names may be told apart at all.
@@ -445,7 +475,7 @@ bool Station::tick() {
                              "the consent to profile compatible has lapsed: standard from now on");
         return false;
     }
-    return true;
+    return !self.is_set_back(now);
 }
 
 void Station::reload() {

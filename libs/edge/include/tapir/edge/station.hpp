@@ -81,7 +81,7 @@ public:
     // What was added is counted, though a batch of frames may not be full.
     void flush();
     // Follows the clock: ends minutes, cuts batches, tidies. False: the consent to the profile has
-    // lapsed.
+    // lapsed, or the clock was set back.
     bool tick();
     // Reads settings and lists again, soon, whether or not they have changed. From any thread.
     void reload();
