@@ -19,7 +19,10 @@ constexpr std::string_view clients_of_name =
 
 constexpr std::string_view by_person = "nothing: a person decides, and the ledger has why";
 
-constexpr std::array<Rule, product_count * profile_count> table{{
+constexpr std::string_view by_group =
+    "nothing: to the operator's aggregator, and what it answers; the sites count with it";
+
+constexpr std::array<Rule, product_count * profile_count - 2> table{{
     {Product::histogram, Profile::standard, clients_of_row, intervals, standard, Form::list_entry,
      Numbers::floored, false, 60, 4096},
     {Product::histogram, Profile::strict, clients_of_row, intervals, strict, Form::list_entry,
@@ -38,6 +41,14 @@ constexpr std::array<Rule, product_count * profile_count> table{{
      Numbers::exact, false, 3600, 4096},
     {Product::by_person, Profile::compatible, by_person, "for ever", none, Form::as_given,
      Numbers::exact, false, 60, 1},
+    {Product::sightings, Profile::standard, by_group, "UTC day", none, Form::keyed, Numbers::exact,
+     false, 60, 4096},
+    {Product::sightings, Profile::strict, by_group, "UTC day", none, Form::keyed, Numbers::exact,
+     false, 60, 4096},
+    {Product::releases, Profile::standard, by_group, "UTC day", none, Form::keyed, Numbers::exact,
+     false, 60, 4096},
+    {Product::releases, Profile::strict, by_group, "UTC day", none, Form::keyed, Numbers::exact,
+     false, 60, 4096},
 }};
 
 }  // namespace
@@ -71,6 +82,10 @@ std::string_view to_string(Product product) {
             return "new_qname";
         case Product::by_person:
             return "by_person";
+        case Product::sightings:
+            return "sightings";
+        case Product::releases:
+            return "releases";
     }
     return "unknown";
 }
