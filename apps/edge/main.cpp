@@ -42,6 +42,8 @@ struct Words {
     tapir::edge_app::MigrateWords migrate;
     tapir::edge_app::TopWords top;
     tapir::edge_app::NewKeyWords new_key;
+    std::string group_key;
+    bool is_aggregator = false;
     bool online = false;
 };
 
@@ -216,8 +218,17 @@ tapir::Result<int> work(int argc, char** argv) {
     auto* new_key = app.add_subcommand("new-key", "Make a signing key; says its key id.");
     new_key->add_option("path", words.new_key.path, "Where: a file that is not there.")->required();
     new_key->add_option("--kid", words.new_key.kid, "Its id; else one is made up.");
+    auto* new_group_key =
+        app.add_subcommand("new-group-key", "Make the day's key of a group of sites.");
+    new_group_key->add_option("path", words.group_key, "Where: a file that is not there.")
+        ->required();
+    auto* aggregate = app.add_subcommand("aggregate", "Run the aggregator of a group of sites.");
+    add_settings(*aggregate, words, true);
     auto* help = app.add_subcommand("help-settings", "Print all settings.");
     auto* example = app.add_subcommand("example-settings", "Print a settings file to begin with.");
+    for (auto* command : {help, example}) {
+        command->add_flag("--aggregator", words.is_aggregator, "Those of `aggregate`.");
+    }
     auto* manual = app.add_subcommand("man-settings", "Print the manual page of the settings.");
     try {
         app.parse(argc, argv);
@@ -225,7 +236,8 @@ tapir::Result<int> work(int argc, char** argv) {
         return app.exit(error) == 0 ? 0 : 1;
     }
     if (help->parsed() || example->parsed()) {
-        const auto table = tapir::edge::settings_table();
+        const auto table = words.is_aggregator ? tapir::edge_app::aggregator_settings()
+                                               : tapir::edge::settings_table();
         const std::string text =
             help->parsed() ? tapir::text::help_text(table) : tapir::text::example_file(table);
         std::fputs(text.c_str(), stdout);
@@ -246,6 +258,13 @@ tapir::Result<int> work(int argc, char** argv) {
     }
     if (new_key->parsed()) {
         return tapir::edge_app::new_key(words.new_key);
+    }
+    if (new_group_key->parsed()) {
+        return tapir::edge_app::new_group_key(words.group_key);
+    }
+    if (aggregate->parsed()) {
+        TRY(tapir::edge_app::aggregate(words.config, words.sets));
+        return 0;
     }
     if (check->parsed()) {
         return check_settings(words);

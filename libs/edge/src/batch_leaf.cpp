@@ -33,6 +33,14 @@ Result<BatchLeaf> leaf_of(const ReadyBatch& batch, const LeafContext& context,
             .count("names", "by_person",
                    static_cast<std::uint64_t>(std::ranges::count(batch.by_person, '\n')));
     }
+    if (batch.group) {
+        leaf.set("aggregation", true)
+            .commit("aggregation",
+                    commit("aggregation", as_bytes(context.aggregator + "\n" + batch.group->posts)))
+            .count("group", "told", batch.group->told)
+            .count("group", "dropped", batch.group->dropped)
+            .count("group", "released", batch.group->released);
+    }
     const Suppressed& suppressed = batch.suppressed;
     for (std::size_t i = 0; i < fate_count; ++i) {
         const auto fate = static_cast<Fate>(i);

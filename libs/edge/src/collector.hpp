@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "group_link.hpp"
 #include "metrics.hpp"
 #include "person_releases.hpp"
 #include "pipeline.hpp"
@@ -44,7 +45,8 @@ struct ReadyBatch {
     std::vector<privacy::Released<privacy::Payload>> payloads;
     std::vector<std::string> events;  // the JWS in the order of release
     std::vector<std::string>
-        names;              // of the events, for Seen: whoever takes the batch settles them
+        names;  // of the events, for Seen: whoever takes the batch settles them
+    std::optional<GroupAccount> group;  // where the site is one of a group
     std::string by_person;  // who released which of them and why: a line each, for the ledger
     Suppressed suppressed;
     std::shared_ptr<const privacy::GateKey> key;
@@ -68,6 +70,7 @@ struct CollectorSettings {
     std::size_t wide_row_count_max = edge::wide_row_count_max;
     sketch::HllSettings hll;
     StatusBoard* board = nullptr;  // told of what is released; must outlive the collector
+    GroupLink* group = nullptr;    // of a site in a group; must outlive the collector
 };
 
 class Collector final : public Consumer {

@@ -1,5 +1,6 @@
 #include "tapir/edge/settings.hpp"
 
+#include "group_link.hpp"
 #include "input_settings.hpp"
 #include "memory_plan.hpp"
 #include "outlet.hpp"
@@ -79,6 +80,8 @@ text::SettingTable settings_table() {
     table.insert(table.end(), status.begin(), status.end());
     const text::SettingTable memory = memory_settings_table();
     table.insert(table.end(), memory.begin(), memory.end());
+    const text::SettingTable aggregation = aggregation_settings_table();
+    table.insert(table.end(), aggregation.begin(), aggregation.end());
     return table;
 }
 

@@ -1,4 +1,4 @@
-// The aggregator as routes on ports that are passed in: a server, a test or the simulator asks them.
+// The aggregator as routes on ports that are passed in: a server, a test or a simulator asks them.
 //
 //     Aggregator aggregator(settings, {clock, chance, log, counters});
 //     net::HttpRoutes routes;

@@ -198,7 +198,8 @@ Result<ReleasedHistogram> release_histogram(const GateSettings& settings,
                                             const GateKey& key);
 
 // What a site tells its aggregator, and what that answers (R10): thresholds are those that the
-// profile can draw, `profile` of the post is set. Code::invalid if one is not, and for `compatible`.
+// profile can draw, `profile` of the post is set. Code::invalid if one is not, and for
+// `compatible`.
 Result<Released<Payload>> release_sightings(Profile profile, products::Sightings post);
 Result<Released<Payload>> release_releases(Profile profile, const products::Releases& answer);
 // Whether a post is of this profile, and each of its thresholds one that it can draw.
