@@ -147,7 +147,7 @@ text::SettingTable settings_table() {
 
 Result<void> run(const Settings& settings, const std::string& version, world::Stop& stop,
                  const Log& log) {
-    world::SystemClock clock;
+    const world::SystemClock clock;
     world::SystemChance chance;
     Counters counters;
     guard_memory(log);
