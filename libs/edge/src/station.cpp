@@ -104,6 +104,7 @@ struct Station::Impl {
     Result<void> open_group();
     // The seconds of the minute at which batches leave and the aggregator is spoken to.
     void fix_seconds(const privacy::GateKey& gate);
+    CollectorSettings collecting(privacy::Profile profile);
     Result<DayKeys> read_day_keys();
     void keep_day_key();
     void take_requests(UtcTime now);
@@ -260,6 +261,15 @@ void Station::Impl::fix_seconds(const privacy::GateKey& gate) {
     group_second = gate.group_second(key->kid());
 }
 
+CollectorSettings Station::Impl::collecting(privacy::Profile profile) {
+    CollectorSettings out = collector_settings(settings, profile);
+    out.gate.pending = options.pending;
+    out.cuts_by_data = false;
+    out.board = &board;
+    out.group = group.get();
+    return out;
+}
+
 // The day has turned: what is on the disk must not open the day before any more. Until it can be
 // written it is tried again at each tick.
 void Station::Impl::keep_day_key() {
@@ -362,14 +372,9 @@ Result<void> Station::begin() {
         counting->queue = std::make_unique<BatchQueue>(*counting->writer);
         sink = counting->queue.get();
     }
-    CollectorSettings collecting = collector_settings(settings, profile);
-    collecting.gate.pending = self.options.pending;
-    collecting.cuts_by_data = false;
-    collecting.board = &self.board;
-    collecting.group = self.group.get();
-    counting->collector =
-        std::make_unique<Collector>(collecting, lists, *counting->seen, *counting->wildcards,
-                                    *self.key, self.metrics, ports.log, *sink);
+    counting->collector = std::make_unique<Collector>(self.collecting(profile), lists,
+                                                      *counting->seen, *counting->wildcards,
+                                                      *self.key, self.metrics, ports.log, *sink);
     DayKeys keys = TRY(self.read_day_keys());
     PipelineSettings piping;
     piping.workers = static_cast<std::size_t>(settings.integer("workers"));
