@@ -39,6 +39,14 @@ Result<BatchLeaf> leaf_of(const ReadyBatch& batch, const LeafContext& context,
             .count("names", "by_exception",
                    static_cast<std::uint64_t>(std::ranges::count(batch.by_exception, '\n')));
     }
+    if (batch.group) {
+        leaf.set("aggregation", true)
+            .commit("aggregation",
+                    commit("aggregation", as_bytes(context.aggregator + "\n" + batch.group->posts)))
+            .count("group", "told", batch.group->told)
+            .count("group", "dropped", batch.group->dropped)
+            .count("group", "released", batch.group->released);
+    }
     const Suppressed& suppressed = batch.suppressed;
     for (std::size_t i = 0; i < detector_count; ++i) {
         if (suppressed.suspects.by_detector.at(i) != 0) {

@@ -22,7 +22,8 @@ struct LeafContext {
     privacy::Profile profile = privacy::Profile::standard;
     bool single_site = false;
     bool threat_exception = false;
-    std::string version;  // of the software
+    std::string version;     // of the software
+    std::string aggregator;  // its URL, where the site is one of a group
 };
 
 // Where a payload lies, from the folder that the ledger lies in: the name that it has in the leaf.

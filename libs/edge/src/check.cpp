@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "group_link.hpp"
 #include "lists.hpp"
 #include "live_keys.hpp"
 #include "outlet.hpp"
@@ -48,6 +49,7 @@ public:
         clock();
         inputs();
         where_it_goes();
+        aggregation();
         resolvers();
         return std::move(findings_);
     }
@@ -65,6 +67,7 @@ private:
     void inputs();
     void unix_input(const std::string& path);
     void where_it_goes();
+    void aggregation();
     void resolvers();
     void resolver(std::string_view name, const std::vector<std::string>& paths,
                   std::string_view word, const std::string& lines);
@@ -215,7 +218,8 @@ void Check::keys() {
 }
 
 void Check::certificates() {
-    for (const std::string_view key : {"core.cert", "mqtt.cert", "input.tls_cert"}) {
+    for (const std::string_view key :
+         {"core.cert", "mqtt.cert", "input.tls_cert", "aggregation.cert"}) {
         const std::string path = setting(key);
         if (path.empty()) {
             continue;
@@ -280,7 +284,7 @@ void Check::clock() {
         failed("clock", "says " + clock_.now().to_string(), "set it");
         return;
     }
-    const std::string day_key = setting("state.dir") + "/day.key";
+    const std::string day_key = day_key_path(settings_);
     if (const auto day = day_of_key(files_, day_key);
         day && *day > clock_.now().seconds() / day_s) {
         failed("clock", "the day's key is of a day to come", "set the clock");
@@ -367,6 +371,43 @@ void Check::where_it_goes() {
                "is the core up, does core.ca know it, does it know core.cert?");
     } else {
         ok("core.url", core + " answers");
+    }
+}
+
+void Check::aggregation() {
+    const std::string url = setting("aggregation.url");
+    if (url.empty()) {
+        return;
+    }
+    const auto to = read_group_settings(settings_, files_);
+    if (!to) {
+        fail_("aggregation.url", to.error().what(), "every site has all five of aggregation.…");
+        return;
+    }
+    const std::string path = day_key_path(settings_);
+    if (const auto day = day_of_key(files_, path); !day) {
+        fail_("aggregation.group_key", day.error().what(),
+              "copy it from a site that runs; only the edge's user may read it (chmod 600)");
+    } else {
+        const std::int64_t age = clock_.now().seconds() / day_s - *day;
+        ok("aggregation.group_key",
+           age == 0 ? "of today" : fmt::format("{} days old: moved on at the start", age));
+    }
+    if (!is_in_group(settings_, profile_of(settings_))) {
+        warn("aggregation.url", "under compatible nothing is told to the aggregator",
+             "choose standard or strict at all sites, or leave it out");
+        return;
+    }
+    if (!options_.online) {
+        ok("aggregation.url", url + " (not asked: --online)");
+        return;
+    }
+    // Whatever it answers: it has let us in.
+    if (const auto answer = probe_core(*to); !answer) {
+        fail_("aggregation.url", url + ": " + answer.error().what(),
+              "is the aggregator up, is aggregation.cert of its CA?");
+    } else {
+        ok("aggregation.url", url + " answers");
     }
 }
 

@@ -78,6 +78,12 @@ privacy::RowCandidate candidate_of(const names::NameIndex& index, const RowTable
     return candidate;
 }
 
+privacy::GateSettings gate_settings(const CollectorSettings& settings) {
+    privacy::GateSettings gate = settings.gate;
+    gate.group = settings.group;
+    return gate;
+}
+
 }  // namespace
 
 Collector::Collector(const CollectorSettings& settings, std::shared_ptr<const Lists> lists,
@@ -91,7 +97,7 @@ Collector::Collector(const CollectorSettings& settings, std::shared_ptr<const Li
       metrics_(metrics),
       log_(log),
       sink_(sink),
-      names_(settings.gate, &wildcards) {
+      names_(gate_settings(settings), &wildcards) {
     note(*lists_);
     if (privacy::row_clients_min(settings.gate.profile) == 0 || settings.single_interval) {
         return;
@@ -123,6 +129,9 @@ void Collector::on_batch(BatchResult&& result) {
     fates_.add(result.fates);
     suppressed_.fates.add(result.fates);
     metrics_.add(result);
+    if (settings_.group != nullptr) {
+        settings_.group->refresh();
+    }
     for (const NameFound& found : result.names) {
         names_.prefetch(found.sighting);
     }
@@ -347,6 +356,10 @@ void Collector::cut(UtcTime time) {
     batch.key = day_->gate;
     take_requests(batch);
     take_exceptions(batch);
+    if (settings_.group != nullptr) {
+        settings_.group->refresh();  // also where no frame comes
+        batch.group = settings_.group->take_account();
+    }
     auto events =
         privacy::release_events(settings_.gate.profile, released_, time, *day_->gate, signer_);
     if (!events) {

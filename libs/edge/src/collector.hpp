@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "group_link.hpp"
 #include "metrics.hpp"
 #include "person_releases.hpp"
 #include "pipeline.hpp"
@@ -46,7 +47,8 @@ struct ReadyBatch {
     std::vector<privacy::Released<privacy::Payload>> payloads;
     std::vector<std::string> events;  // the JWS in the order of release
     std::vector<std::string>
-        names;                 // of the events, for Seen: whoever takes the batch settles them
+        names;  // of the events, for Seen: whoever takes the batch settles them
+    std::optional<GroupAccount> group;  // where the site is one of a group
     std::string by_person;     // who released which of them and why: a line each, for the ledger
     std::string by_exception;  // which of them are suspects, and on what grounds: likewise
     Suppressed suppressed;
@@ -72,6 +74,7 @@ struct CollectorSettings {
     sketch::HllSettings hll;
     StatusBoard* board = nullptr;  // told of what is released; must outlive the collector
     Suspects* suspects = nullptr;  // told of what detectors find; the same. Null: nobody is
+    GroupLink* group = nullptr;    // of a site in a group; must outlive the collector
 };
 
 class Collector final : public Consumer {

@@ -92,7 +92,8 @@ Result<bool> run_profile(const text::Settings& settings, Station& station, Ports
 }  // namespace
 
 std::vector<std::string> dry_run_settings(const text::Settings& settings) {
-    return {"core.url=", "mqtt.url=", "state.dir=" + settings.string("state.dir") + "/dry-run"};
+    return {"core.url=", "mqtt.url=", "aggregation.url=",
+            "state.dir=" + settings.string("state.dir") + "/dry-run"};
 }
 
 Result<void> run(const text::Settings& settings, const std::string& version, world::Stop& stop,
@@ -140,6 +141,11 @@ Result<void> run(const text::Settings& settings, const std::string& version, wor
         socket = std::move(*opened);
     }
     sender = std::make_unique<world::StepThread>(ports.clock, [&] { return station->send(); });
+    // In a thread of its own: a core that is slow must not hold up the aggregator, nor the reverse.
+    const auto teller = settings.string("aggregation.url").empty()
+                            ? nullptr
+                            : std::make_unique<world::StepThread>(
+                                  ports.clock, [&] { return station->aggregate(); });
     const Duration end = length == Duration() ? Duration::max() : ports.clock.monotonic() + length;
     Result<bool> is_stopped = false;
     while (is_stopped && !*is_stopped) {
@@ -148,6 +154,9 @@ Result<void> run(const text::Settings& settings, const std::string& version, wor
     station->end();
     station->cancel();
     sender->stop();
+    if (teller) {
+        teller->stop();
+    }
     TRY(is_stopped);
     return {};
 }

@@ -1,5 +1,6 @@
 #include "tapir/edge/settings.hpp"
 
+#include "group_link.hpp"
 #include "input_settings.hpp"
 #include "memory_plan.hpp"
 #include "outlet.hpp"
@@ -79,7 +80,7 @@ text::SettingTable settings_table() {
     for (const text::SettingTable& part :
          {own_settings_table(), mqtt_settings_table(), session_settings_table(),
           seen_settings_table(), status_settings_table(), memory_settings_table(),
-          threat_settings_table()}) {
+          threat_settings_table(), aggregation_settings_table()}) {
         table.insert(table.end(), part.begin(), part.end());
     }
     return table;

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "group_link.hpp"
 #include "tapir/crypto/base64.hpp"
 #include "tapir/crypto/digest.hpp"
 
@@ -168,6 +169,9 @@ LeafContext leaf_context(const text::Settings& settings, privacy::Profile profil
     context.single_site = settings.boolean("single_site");
     context.threat_exception = has_threat_exception(settings, profile);
     context.version = std::move(version);
+    if (is_in_group(settings, profile)) {
+        context.aggregator = settings.string("aggregation.url");
+    }
     return context;
 }
 

@@ -54,8 +54,8 @@ Result<jose::PrivateJwk> signing_key(world::Files& files, const text::Settings& 
                                      KeyFiles mode);
 
 // Settings that name a private key (PEM) of this edge; a version may not have all of them.
-inline constexpr std::array<std::string_view, 3> key_file_settings{"core.key", "mqtt.key",
-                                                                   "input.tls_key"};
+inline constexpr std::array<std::string_view, 4> key_file_settings{
+    "core.key", "mqtt.key", "input.tls_key", "aggregation.key"};
 // Whether the private key that a setting names can be used: it is one, and only this user (and its
 // group) can read it. The one rule for every private key; the error says place and remedy.
 Result<void> guarded_key_file(world::Files& files, const text::Settings& settings,

@@ -8,6 +8,7 @@
 
 #include "batch_writer.hpp"
 #include "gauges.hpp"
+#include "group_link.hpp"
 #include "live_keys.hpp"
 #include "memory_plan.hpp"
 #include "outbox.hpp"
@@ -106,6 +107,10 @@ struct Station::Impl {
     Result<void> open();
     Result<void> open_outlet();
     Result<void> open_mqtt();
+    Result<void> open_group();
+    // The seconds of the minute at which batches leave and the aggregator is spoken to.
+    void fix_seconds(const privacy::GateKey& gate);
+    CollectorSettings collecting(privacy::Profile profile);
     Result<DayKeys> read_day_keys();
     void keep_day_key();
     bool is_set_back(UtcTime now);
@@ -138,6 +143,9 @@ struct Station::Impl {
     std::unique_ptr<Outlet> outlet;
     std::unique_ptr<SendSteps> sending;
     std::atomic<unsigned> second{0};  // of the minute, at which batches leave today
+    std::unique_ptr<GroupOutlet> group_outlet;
+    std::unique_ptr<GroupLink> group;
+    std::atomic<unsigned> group_second{0};
     std::unique_ptr<Counting> counting;
     std::optional<RunMark> mark;
 };
@@ -146,15 +154,16 @@ Result<void> Station::Impl::open() {
     key = std::make_unique<const jose::PrivateJwk>(
         TRY(signing_key(ports.files, settings, KeyFiles::guarded)));
     const std::string& state = settings.string("state.dir");
-    day_key_path = state + "/day.key";
+    day_key_path = edge::day_key_path(settings);
     ledger = TRY(EdgeLedger::open(ports.files, state + "/ledger", *key));
     OutboxSettings keeping;
     keeping.size_max = settings.size("outbox.size_max");
     keeping.age_max = settings.duration("outbox.age_max");
     keeping.sent_age_max = settings.duration("sent.age_max");
     outbox = TRY(Outbox::open(ports.files, state, *ledger, keeping, ports.log, ports.counters));
+    TRY(open_group());
     // What waits from before leaves at the day's second too (R6).
-    second = TRY(read_day_keys()).current()->gate->batch_second();
+    fix_seconds(*TRY(read_day_keys()).current()->gate);
     sessions = TRY(Sessions::open(settings, ports.clock.now(),
                                   {ports.files, ports.chance, ports.log, ports.counters}));
     return open_outlet();
@@ -162,6 +171,9 @@ Result<void> Station::Impl::open() {
 
 Result<DayKeys> Station::Impl::read_day_keys() {
     auto keys = open_day_keys(ports.files, day_key_path, ports.clock.now(), ports.chance);
+    if (!keys && !settings.string("aggregation.url").empty()) {
+        return settings.refuse("aggregation.group_key", "a usable key file", keys.error().what());
+    }
     if (!keys) {
         return settings.refuse("state.dir", "a folder with a usable day.key, or none",
                                keys.error().what());
@@ -218,6 +230,59 @@ Result<void> Station::Impl::open_mqtt() {
     return {};
 }
 
+// The profile is the one asked for: a consent that lapses leads out of `compatible`, in which
+// nothing is told, and a site that asked for it is in no group.
+Result<void> Station::Impl::open_group() {
+    const privacy::Profile profile = profile_of(settings);
+    if (settings.string("aggregation.url").empty()) {
+        return {};
+    }
+    const OutletSettings to = TRY(read_group_settings(settings, ports.files));
+    // From the key of an edge that counted alone follow all its later ones: it is not used again.
+    if (const std::string alone = settings.string("state.dir") + "/day.key";
+        alone != day_key_path && ports.files.exists(alone)) {
+        TRY(ports.files.remove(alone));
+    }
+    if (!is_in_group(settings, profile)) {
+        ports.log.warn("edge",
+                       "aggregation.url is set, but compatible has no thresholds to reach "
+                       "together: nothing is told to the aggregator");
+        return {};
+    }
+    if (ports.group_client != nullptr) {
+        group_outlet = GroupOutlet::over(*ports.group_client, to);
+    } else {
+        auto opened = GroupOutlet::open(to);
+        if (!opened) {
+            return settings.refuse("aggregation.url", "an aggregator that can be spoken to",
+                                   opened.error().what());
+        }
+        group_outlet = std::move(*opened);
+    }
+    GroupParts parts{*group_outlet, profile, ports.clock, ports.log, ports.counters, {}};
+    if (is_lab) {
+        parts.interval_s = settings.integer("release.batch_s");
+    } else {
+        parts.second = [this] { return group_second.load(); };
+    }
+    group = std::make_unique<GroupLink>(parts);
+    return {};
+}
+
+void Station::Impl::fix_seconds(const privacy::GateKey& gate) {
+    second = gate.batch_second();
+    group_second = gate.group_second(key->kid());
+}
+
+CollectorSettings Station::Impl::collecting(privacy::Profile profile) {
+    CollectorSettings out = collector_settings(settings, profile);
+    out.gate.pending = options.pending;
+    out.cuts_by_data = false;
+    out.board = &board;
+    out.group = group.get();
+    return out;
+}
+
 // The day has turned: what is on the disk must not open the day before any more. Until it can be
 // written it is tried again at each tick.
 void Station::Impl::keep_day_key() {
@@ -225,7 +290,7 @@ void Station::Impl::keep_day_key() {
     if (today->number == counting->day) {
         return;
     }
-    second = today->gate->batch_second();
+    fix_seconds(*today->gate);
     if (const auto written = write_day_key(ports.files, day_key_path, *today); !written) {
         if (std::exchange(counting->day_refused, today->number) != today->number) {
             ports.log.error("edge",
@@ -386,11 +451,8 @@ Result<void> Station::begin() {
     };
     TRY(self.open_stores(*counting));
     BatchSink& sink = self.open_writer(*counting, salts);
-    CollectorSettings collecting = collector_settings(settings, profile);
-    collecting.gate.pending = self.options.pending;
-    collecting.cuts_by_data = false;
-    collecting.board = &self.board;
     self.open_suspects(*counting, ports.clock.now());
+    CollectorSettings collecting = self.collecting(profile);
     collecting.suspects = counting->suspects.get();
     counting->collector =
         std::make_unique<Collector>(collecting, lists, *counting->seen, *counting->wildcards,
@@ -416,7 +478,7 @@ Result<void> Station::begin() {
     counting->open = floor_to(now, counting->interval_s);
     counting->day = today->number;
     counting->tidied = ports.clock.monotonic();
-    self.second = today->gate->batch_second();
+    self.fix_seconds(*today->gate);
     self.counting = std::move(counting);
     self.gauges.show_profile(profile);
     self.gauges.show_certificates(ports.files, settings);
@@ -507,7 +569,14 @@ Duration Station::send() {
     return impl_->sending ? impl_->sending->work() : Duration(60s);
 }
 
+Duration Station::aggregate() {
+    return impl_->group ? impl_->group->work() : Duration(60s);
+}
+
 void Station::cancel() {
+    if (impl_->group) {
+        impl_->group->cancel();
+    }
     if (impl_->sending) {
         impl_->sending->cancel();
     }

@@ -26,7 +26,10 @@ constexpr unsigned exceptions_a_day = 100;
 
 constexpr std::string_view by_person = "nothing: a person decides, and the ledger has why";
 
-constexpr std::array<Rule, product_count * profile_count> table{{
+constexpr std::string_view by_group =
+    "nothing: to the operator's aggregator, and what it answers; the sites count with it";
+
+constexpr std::array<Rule, product_count * profile_count - 2> table{{
     {Product::histogram, Profile::standard, clients_of_row, intervals, standard, Form::list_entry,
      Numbers::floored, false, 60, 4096},
     {Product::histogram, Profile::strict, clients_of_row, intervals, strict, Form::list_entry,
@@ -51,6 +54,14 @@ constexpr std::array<Rule, product_count * profile_count> table{{
      Form::registered_domain, Numbers::exact, false, 3600, 4096, exceptions_a_day},
     {Product::by_exception, Profile::compatible, "nothing: there are no suspects", "none", none,
      Form::registered_domain, Numbers::exact, false, 3600, 1, 0},
+    {Product::sightings, Profile::standard, by_group, "UTC day", none, Form::keyed, Numbers::exact,
+     false, 60, 4096},
+    {Product::sightings, Profile::strict, by_group, "UTC day", none, Form::keyed, Numbers::exact,
+     false, 60, 4096},
+    {Product::releases, Profile::standard, by_group, "UTC day", none, Form::keyed, Numbers::exact,
+     false, 60, 4096},
+    {Product::releases, Profile::strict, by_group, "UTC day", none, Form::keyed, Numbers::exact,
+     false, 60, 4096},
 }};
 
 }  // namespace
@@ -86,6 +97,10 @@ std::string_view to_string(Product product) {
             return "by_person";
         case Product::by_exception:
             return "by_exception";
+        case Product::sightings:
+            return "sightings";
+        case Product::releases:
+            return "releases";
     }
     return "unknown";
 }

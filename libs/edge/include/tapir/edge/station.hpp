@@ -50,6 +50,8 @@ struct StationPorts {
     net::HttpClient* http_client = nullptr;
     // The same towards a broker, where mqtt.url is set.
     mqtt::Publisher* publisher = nullptr;
+    // The same towards an aggregator, where aggregation.url is set.
+    net::HttpClient* group_client = nullptr;
     const Log& log;
     Counters& counters;
 };
@@ -89,7 +91,10 @@ public:
     void end();
 
     Duration send();
-    // Ends a send() that waits for the core, and all sending, for good.
+    // Where aggregation.url is set: what is due is told to the aggregator; how long until something
+    // is. In a thread of its own, or in that of send().
+    Duration aggregate();
+    // Ends a send() or aggregate() that waits, and all sending, for good.
     void cancel();
     // Of what is counted now: "standard". Between begin() and end().
     std::string_view profile() const;

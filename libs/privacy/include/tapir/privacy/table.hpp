@@ -30,8 +30,10 @@ enum class Product : std::uint8_t {
     new_qname,
     by_person,     // a name that a person decided to tell of; it leaves among those of new_qname
     by_exception,  // a suspect's registered domain (exceptions.hpp); it leaves among them too
+    sightings,     // what a site tells the aggregator of its operator
+    releases,      // what the aggregator answers
 };
-inline constexpr std::size_t product_count = 4;
+inline constexpr std::size_t product_count = 6;
 std::string_view to_string(Product product);
 
 // How many clients, of one address family, must stand behind what leaves (R2, R3): `centre` plus
@@ -55,6 +57,7 @@ enum class Form : std::uint8_t {
     as_asked,           // the whole name, in the case in which it was asked
     as_given,           // the whole name, in lower case, if no label of it would be coarsened
     registered_domain,  // nothing else of the name
+    keyed,              // no name: a fingerprint under a key that who receives it does not have
 };
 
 // What is done to numbers (R5).
@@ -82,6 +85,8 @@ struct Rule {
 // into the next, and after the last nowhere. Where there is no threshold none is short.
 inline constexpr std::array<std::int64_t, 2> wider_intervals{10, 60};
 
+// Of `sightings` and `releases` there is no row for `compatible`: it has no thresholds to reach
+// together.
 std::span<const Rule> release_table();
 const Rule& rule_for(Product product, Profile profile);
 
