@@ -381,13 +381,13 @@ void Check::aggregation() {
     }
     const auto to = read_group_settings(settings_, files_);
     if (!to) {
-        fail_("aggregation.url", to.error().what(), "every site has all five of aggregation.…");
+        failed("aggregation.url", to.error().what(), "every site has all five of aggregation.…");
         return;
     }
     const std::string path = day_key_path(settings_);
     if (const auto day = day_of_key(files_, path); !day) {
-        fail_("aggregation.group_key", day.error().what(),
-              "copy it from a site that runs; only the edge's user may read it (chmod 600)");
+        failed("aggregation.group_key", day.error().what(),
+               "copy it from a site that runs; only the edge's user may read it (chmod 600)");
     } else {
         const std::int64_t age = clock_.now().seconds() / day_s - *day;
         ok("aggregation.group_key",
@@ -404,8 +404,8 @@ void Check::aggregation() {
     }
     // Whatever it answers: it has let us in.
     if (const auto answer = probe_core(*to); !answer) {
-        fail_("aggregation.url", url + ": " + answer.error().what(),
-              "is the aggregator up, is aggregation.cert of its CA?");
+        failed("aggregation.url", url + ": " + answer.error().what(),
+               "is the aggregator up, is aggregation.cert of its CA?");
     } else {
         ok("aggregation.url", url + " answers");
     }
