@@ -278,10 +278,8 @@ TEST_F(GroupTest, NoNameAndNoAddressIsInWhatASiteTells) {
     pass(150s);
     std::set<std::uint64_t> names;
     std::set<std::uint32_t> networks;
-    std::size_t posts = 0;
     for (const auto& site : sites_) {
         for (const Bytes& body : site->wire.sent) {
-            ++posts;
             EXPECT_EQ(body.size() % products::sightings_step, 0U);
             const auto post = products::Sightings::parse(body);
             ASSERT_TRUE(post.has_value());

@@ -198,8 +198,8 @@ std::vector<std::string> leaves_without_threats(const Outcome& run) {
             for (const auto& [member, key] :
                  {std::pair("counts", "suspects"), std::pair("commitments", "lists")}) {
                 text::Json::Object kept = *leaf.find(member)->if_object();
-                std::erase_if(kept,
-                              [key = std::string(key)](const auto& m) { return m.key == key; });
+                const std::string_view gone = key;
+                std::erase_if(kept, [gone](const auto& one) { return one.key == gone; });
                 leaf.set(member, text::Json::object(std::move(kept)));
             }
             leaves.push_back(leaf.to_canonical());

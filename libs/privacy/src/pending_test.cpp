@@ -155,7 +155,7 @@ TEST(Pending, WithoutCellsCountsTheFirstClientsNetworkToo) {
     const auto reaches = [](std::size_t cells) {
         Pending pending({.cell_count = cells, .name_count = 8}, 3);
         PendingOutcome last{};
-        for (const std::uint64_t client : {0, 1, 2}) {
+        for (const std::uint64_t client : {0U, 1U, 2U}) {
             last = pending.count(sighting(1, client), 3);
         }
         return last == PendingOutcome::reached;
