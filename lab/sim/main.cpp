@@ -130,7 +130,7 @@ Result<int> main_of(int argc, char** argv) {
     app.add_option("--frames", day.frames_per_second, "of the day, when it is busiest");
     app.add_option("--hours", day.hours, "of the day")->check(CLI::Range(1, 24));
     bool is_away = false;
-    AwayOptions away;
+    const AwayOptions away;
     app.add_flag("--away", is_away, "a day of traffic without a core instead");
     CLI11_PARSE(app, argc, argv);
     if (is_away) {

@@ -138,9 +138,10 @@ void Collector::on_batch(BatchResult&& result) {
     for (const NameFound& found : result.names) {
         offer(found, result.text_of(found), *day_->gate);
     }
-    if (settings_.suspects != nullptr && lists_->suffixes) {
+    const auto& suffixes = lists_->suffixes;
+    if (settings_.suspects != nullptr && suffixes) {
         for (const SuspectFound& found : result.suspects) {
-            settings_.suspects->saw(found, result.domain_of(found), *lists_->suffixes);
+            settings_.suspects->saw(found, result.domain_of(found), *suffixes);
         }
     }
     metrics_.names_ready(released_.size());
