@@ -55,6 +55,29 @@ class Cli(unittest.TestCase):
         self.assertIn("edge-1.example", tapir("keys", "new", "--kid", "edge-1.example", "--out", self.folder, status=1))
         self.assertEqual(json.loads(private.read_text())["d"], secret, "nothing is overwritten")
 
+    def test_suspects(self):
+        """The operator sees what a threat list names, by the hour, and nothing of who asked for what."""
+        frames = [dnstap_response(dns_answer("victim-7.evil.se"), bytes([10, 1, 1, n]), 1_790_000_040)
+                  for n in range(3)]
+        (self.folder / "in.fstrm").write_bytes(capture(frames))
+        (self.folder / "threats.txt").write_text("evil.se\n")
+        out = self.folder / "out"
+        subprocess.run([BIN / "tapir-edge", "process", self.folder / "in.fstrm", "--out", out, "--set",
+                        f"threats.lists={self.folder / 'threats.txt'}"], check=True, capture_output=True, timeout=300)
+        shown = tapir("suspects", "--state", out)
+        self.assertRegex(shown, r"^2026-09-21T14:00Z +100 +evil\.se\. +threat_list +threat list 1 names the domain\n$")
+        self.assertNotIn("victim", shown)
+        line = json.loads(tapir("suspects", "--state", out, "--json"))
+        self.assertEqual((line["domain"], line["leaves"], line["score"]), ("evil.se.", False, 100))
+        self.assertEqual(tapir("suspects", "--state", out, "--day", "2026-09-20"), "no suspects\n")
+        [day] = (out / "suspects").iterdir()
+        self.assertEqual(stat.S_IMODE(day.stat().st_mode), 0o600)
+        with day.open("a") as file:
+            file.write('{"domain":"tor')
+        self.assertIn("1 lines cannot be read", tapir("suspects", "--state", out))
+        self.assertEqual(tapir("suspects", "--state", self.folder), "no suspects\n")
+        self.assertIn("nowhere", tapir("suspects", "--state", self.folder / "nowhere", status=1))
+
     def test_sessions(self):
         """Sealed by the twin, decrypted by the operator; what was erased or changed is refused."""
         (self.folder / "pan.key").write_text("words of the operator\n")

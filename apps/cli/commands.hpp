@@ -62,6 +62,14 @@ struct ReleaseOptions {
 // release: a person's decision to tell of a name that too few have asked for (R7).
 Result<std::string> release(const std::string& name, const ReleaseOptions& options);
 
+struct SuspectOptions {
+    std::string state = "/var/lib/tapir/edge";
+    std::string day;       // one day's, as 2026-11-26; empty: all that are kept
+    bool is_json = false;  // the lines as the edge wrote them
+};
+// suspects: registered domains that a detector of the edge holds for threats (R7), by the hour.
+Result<std::string> suspects(const SuspectOptions& options);
+
 struct DecryptOptions {
     std::string key;  // the day's key file; empty: where the edge keeps it
     std::string out;  // empty: beside the file, without ".sealed"

@@ -19,6 +19,7 @@ struct Words {
     tapir::cli::ReplayOptions replay;
     tapir::cli::VerifyOptions verify;
     tapir::cli::ReleaseOptions release;
+    tapir::cli::SuspectOptions suspects;
     tapir::cli::DecryptOptions decrypt;
     std::string url = "http://127.0.0.1:2113";
     tapir::Result<std::string> result = std::string();
@@ -125,6 +126,15 @@ void add_release(CLI::App& app, Words& words) {
     release->callback([&] { words.result = tapir::cli::release(words.name, words.release); });
 }
 
+void add_suspects(CLI::App& app, Words& words) {
+    auto* suspects =
+        app.add_subcommand("suspects", "What a detector of the edge holds for threats");
+    suspects->add_option("--state", words.suspects.state, "state.dir of tapir-edge");
+    suspects->add_option("--day", words.suspects.day, "One day's: 2026-11-26");
+    suspects->add_flag("--json", words.suspects.is_json, "A line of JSON each");
+    suspects->callback([&] { words.result = tapir::cli::suspects(words.suspects); });
+}
+
 void add_session(CLI::App& app, Words& words) {
     auto* session = app.add_subcommand("session", "Read session files")->require_subcommand(1);
     auto* list = session->add_subcommand("list", "Which days are there, and can they be read?");
@@ -148,6 +158,7 @@ tapir::Result<int> work(int argc, char** argv) {
     add_replay(app, words);
     add_reading(app, words);
     add_release(app, words);
+    add_suspects(app, words);
     add_session(app, words);
     try {
         app.parse(argc, argv);

@@ -28,6 +28,13 @@ struct NewKeyWords {
 };
 Result<int> new_key(const NewKeyWords& words);
 
+// Makes the key of a group of sites.
+Result<int> new_group_key(const std::string& path);
+
+// Runs the aggregator of a group until SIGTERM. `config` is a file of its own settings.
+Result<void> aggregate(const std::string& config, const std::vector<std::string>& sets);
+text::SettingTable aggregator_settings();
+
 struct TopWords {
     std::string socket;  // metrics.socket of the edge
     bool once = false;

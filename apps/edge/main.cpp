@@ -43,6 +43,8 @@ struct Words {
     tapir::edge_app::MigrateWords migrate;
     tapir::edge_app::TopWords top;
     tapir::edge_app::NewKeyWords new_key;
+    std::string group_key;
+    bool is_aggregator = false;
     bool online = false;
 };
 
@@ -168,13 +170,11 @@ void add_list_options(CLI::App& command, Words& words) {
     command.add_option("--profile", words.profile, "standard, strict or compatible.");
 }
 
-tapir::Result<int> print_settings() {
-    std::fputs(tapir::text::help_text(tapir::edge::settings_table()).c_str(), stdout);
-    return 0;
-}
-
-tapir::Result<int> print_example() {
-    std::fputs(tapir::text::example_file(tapir::edge::settings_table()).c_str(), stdout);
+tapir::Result<int> print_settings(const Words& words,
+                                  std::string (*print)(const tapir::text::SettingTable&)) {
+    const auto table = words.is_aggregator ? tapir::edge_app::aggregator_settings()
+                                           : tapir::edge::settings_table();
+    std::fputs(print(table).c_str(), stdout);
     return 0;
 }
 
@@ -187,6 +187,10 @@ tapir::Result<int> print_manual() {
                                                                  .file = "/etc/tapir/edge.toml"});
     std::fputs(page.c_str(), stdout);
     return 0;
+}
+
+tapir::Result<void> aggregate(const Words& words) {
+    return tapir::edge_app::aggregate(words.config, words.sets);
 }
 
 // What the words ask for.
@@ -208,6 +212,10 @@ void add_traffic_commands(CLI::App& app, Words& words, Action& asked) {
     live->add_option("--days", words.days, "End a dry run after so many days (0: on SIGTERM).")
         ->check(CLI::Range(0, 365));
     live->callback([&] { asked = action(run, words); });
+
+    auto* aggregator = app.add_subcommand("aggregate", "Run the aggregator of a group of sites.");
+    add_settings(*aggregator, words, true);
+    aggregator->callback([&] { asked = action(aggregate, words); });
 
     auto* twin = app.add_subcommand("process", "The same over capture files, by their own clock.");
     add_settings(*twin, words, false);
@@ -263,15 +271,25 @@ void add_operator_commands(CLI::App& app, Words& words, Action& asked) {
     new_key->callback(
         [&] { asked = [&words] { return tapir::edge_app::new_key(words.new_key); }; });
 
-    app.add_subcommand("help-settings", "Print all settings.")->callback([&] {
-        asked = print_settings;
-    });
-    app.add_subcommand("example-settings", "Print a settings file to begin with.")->callback([&] {
-        asked = print_example;
-    });
-    app.add_subcommand("man-settings", "Print the manual page of the settings.")->callback([&] {
-        asked = print_manual;
-    });
+    auto* group_key =
+        app.add_subcommand("new-group-key", "Make the day's key of a group of sites.");
+    group_key->add_option("path", words.group_key, "Where: a file that is not there.")->required();
+    group_key->callback(
+        [&] { asked = [&words] { return tapir::edge_app::new_group_key(words.group_key); }; });
+}
+
+void add_settings_commands(CLI::App& app, Words& words, Action& asked) {
+    auto* help = app.add_subcommand("help-settings", "Print all settings.");
+    help->callback(
+        [&] { asked = [&words] { return print_settings(words, tapir::text::help_text); }; });
+    auto* example = app.add_subcommand("example-settings", "Print a settings file to begin with.");
+    example->callback(
+        [&] { asked = [&words] { return print_settings(words, tapir::text::example_file); }; });
+    for (auto* command : {help, example}) {
+        command->add_flag("--aggregator", words.is_aggregator, "Those of `aggregate`.");
+    }
+    auto* manual = app.add_subcommand("man-settings", "Print the manual page of the settings.");
+    manual->callback([&] { asked = print_manual; });
 }
 
 tapir::Result<int> work(int argc, char** argv) {
@@ -283,6 +301,7 @@ tapir::Result<int> work(int argc, char** argv) {
     Action asked;
     add_traffic_commands(app, words, asked);
     add_operator_commands(app, words, asked);
+    add_settings_commands(app, words, asked);
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

@@ -31,16 +31,31 @@ def _field(number, octets):
     return bytes([number << 3 | 2]) + _varint(len(octets)) + octets
 
 
-def dns_answer(name):
-    """An answer to a query for the name's A records, without any."""
-    labels = b"".join(bytes([len(part)]) + part.encode("ascii") for part in name.rstrip(".").split(".")) + b"\0"
-    return struct.pack("!6H", 1, 0x8180, 1, 0, 0, 0) + labels + struct.pack("!2H", 1, 1)
+def dns_answer(name, qtype=1, rcode=0):
+    """An answer to a query for the name's records, without any. `name`: text, or a list of labels as octets."""
+    parts = name if isinstance(name, list) else [part.encode("ascii") for part in name.rstrip(".").split(".")]
+    labels = b"".join(bytes([len(part)]) + part for part in parts) + b"\0"
+    return struct.pack("!6H", 1, 0x8180 | rcode, 1, 0, 0, 0) + labels + struct.pack("!2H", qtype, 1)
 
 
-def dnstap_response(answer, client, time_s):
-    """A CLIENT_RESPONSE. `client`: the address, 4 or 16 octets."""
-    message = bytes([1 << 3, 6]) + _field(4, client) + bytes([12 << 3]) + _varint(time_s) + _field(14, answer)
-    return bytes([15 << 3, 1]) + _field(14, message)
+def dnstap_response(answer, client, time_s, *, nsec=None, server=None, ports=None, protocol=None, identity=None):
+    """A CLIENT_RESPONSE. `client`: the address, 4 or 16 octets; `server` likewise; `ports`: the client's and the server's.
+    What is not given is not in the frame."""
+    message = bytes([1 << 3, 6])
+    if server is not None:
+        message += bytes([2 << 3, 1 if len(client) == 4 else 2])
+    if protocol is not None:
+        message += bytes([3 << 3, protocol])
+    message += _field(4, client)
+    if server is not None:
+        message += _field(5, server)
+    if ports is not None:
+        message += bytes([6 << 3]) + _varint(ports[0]) + bytes([7 << 3]) + _varint(ports[1])
+    message += bytes([12 << 3]) + _varint(time_s)
+    if nsec is not None:
+        message += bytes([13 << 3 | 5]) + struct.pack("<I", nsec)
+    message += _field(14, answer)
+    return (_field(1, identity) if identity is not None else b"") + bytes([15 << 3, 1]) + _field(14, message)
 
 
 class Recorder(threading.Thread):

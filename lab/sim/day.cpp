@@ -107,7 +107,7 @@ bool run_day(const DayOptions& options) {
                  .steady_clients = options.clients,
                  .steady_frames = options.frames_per_second,
                  .steady_listed = 300},
-                {.settings = {"sent.age_max=1h"}, .pending = {}});
+                {.settings = {"sent.age_max=1h"}, .may_lose = false, .pending = {}});
     plan(world);
     fmt::print("{:>4} {:>9} {:>6} {:>8} {:>6} {:>6} {:>6} {:>8} {:>8} {:>8} {:>8}\n", "hour",
                "frames", "names", "outbox", "queues", "zone", "leaves", "RSS MiB", "heap MiB",

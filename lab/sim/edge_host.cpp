@@ -148,8 +148,12 @@ void EdgeHost::on_a_disk_that(bool refuses, const Step& step) {
 void EdgeHost::tick() {
     const bool refuses = lie() == Lie::edge_disk_refuses && dice().one_in(10);
     on_a_disk_that(refuses, [this] {
-        if (is_counting_) {
-            static_cast<void>(station_->tick());
+        if (is_counting_ && !station_->tick()) {
+            station_->end();
+            is_counting_ = station_->begin().has_value();
+            if (!is_counting_) {
+                machine().ports().fuse.burn();  // a daemon that cannot begin ends
+            }
         }
     });
     witness_->look_at_checkpoint();

@@ -75,6 +75,7 @@ private:
 
 struct EdgeOptions {
     std::vector<std::string> settings{};  // KEY=VALUE, besides the usual ones
+    bool may_lose = false;  // limits so low that it gives up what it had accepted, counted
     privacy::PendingLimits pending{.cell_count = 4096, .name_count = 1024};
 };
 
@@ -96,6 +97,7 @@ public:
     std::size_t waiting() const;
     std::uint64_t frames() const { return frames_; }
     Counters& counters() { return machine().ports().counters; }
+    bool may_lose() const { return options_.may_lose; }
 
 private:
     Result<void> open(Ports& ports) override;

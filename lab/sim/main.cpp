@@ -11,6 +11,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "away.hpp"
 #include "day.hpp"
 #include "run.hpp"
 
@@ -128,7 +129,13 @@ Result<int> main_of(int argc, char** argv) {
     app.add_option("--clients", day.clients, "of the day")->check(CLI::Range(60, 2000));
     app.add_option("--frames", day.frames_per_second, "of the day, when it is busiest");
     app.add_option("--hours", day.hours, "of the day")->check(CLI::Range(1, 24));
+    bool is_away = false;
+    const AwayOptions away;
+    app.add_flag("--away", is_away, "a day of traffic without a core instead");
     CLI11_PARSE(app, argc, argv);
+    if (is_away) {
+        return show_away(away) ? 0 : 1;
+    }
     if (is_day) {
         return run_day(day) ? 0 : 1;
     }

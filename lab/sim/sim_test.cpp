@@ -1,6 +1,7 @@
 // The simulator's own tests: it finds what is planted, and what it injects really happens.
 #include <gtest/gtest.h>
 
+#include "away.hpp"
 #include "run.hpp"
 
 namespace tapir::sim {
@@ -47,6 +48,28 @@ TEST(Simulator, RepeatsItself) {
     EXPECT_EQ(one.log, two.log);
     EXPECT_EQ(one.figures.messages, two.figures.messages);
     EXPECT_EQ(one.virtual_s, two.virtual_s);
+}
+
+// Away for longer than the edge keeps things: what is lost is the oldest, and counted.
+TEST(Simulator, CountsWhatACoreThatWasAwayForHoursCosts) {
+    const AwayReport all = run_away({.frames_per_second = 2, .hours = 3});
+    EXPECT_TRUE(all.broken.empty()) << lines(all.broken);
+    EXPECT_EQ(all.sent, all.accepted);
+    EXPECT_GT(all.waiting_most, 170U);
+    EXPECT_GT(all.histograms, 170U);
+    const AwayReport some = run_away(
+        {.frames_per_second = 2, .hours = 3, .settings = {"outbox.age_max=1h"}, .may_lose = true});
+    EXPECT_TRUE(some.broken.empty()) << lines(some.broken);
+    EXPECT_GT(some.lost_too_old, 110U);
+    EXPECT_EQ(some.lost_no_room, 0U);
+    EXPECT_LT(some.histograms, all.histograms);
+    const AwayReport room = run_away({.frames_per_second = 2,
+                                      .hours = 3,
+                                      .settings = {"outbox.size_max=1MiB"},
+                                      .may_lose = true});
+    EXPECT_TRUE(room.broken.empty()) << lines(room.broken);
+    EXPECT_GT(room.lost_no_room, 10U);
+    EXPECT_EQ(room.lost_too_old, 0U);
 }
 
 struct Sum {

@@ -20,6 +20,7 @@ Result<BatchLeaf> leaf_of(const ReadyBatch& batch, const LeafContext& context,
     ledger::LeafBuilder leaf("batch", batch.time);
     leaf.set("profile", privacy::to_string(context.profile))
         .set("single_site", context.single_site)
+        .set("threat_exception", context.threat_exception)
         .set("software", context.version)
         .commit("settings", commit("settings", as_bytes(batch.settings)))
         .commit("lists", commit("lists", as_bytes(batch.lists)));
@@ -33,7 +34,29 @@ Result<BatchLeaf> leaf_of(const ReadyBatch& batch, const LeafContext& context,
             .count("names", "by_person",
                    static_cast<std::uint64_t>(std::ranges::count(batch.by_person, '\n')));
     }
+    if (!batch.by_exception.empty()) {
+        leaf.commit("by_exception", commit("by_exception", as_bytes(batch.by_exception)))
+            .count("names", "by_exception",
+                   static_cast<std::uint64_t>(std::ranges::count(batch.by_exception, '\n')));
+    }
+    if (batch.group) {
+        leaf.set("aggregation", true)
+            .commit("aggregation",
+                    commit("aggregation", as_bytes(context.aggregator + "\n" + batch.group->posts)))
+            .count("group", "told", batch.group->told)
+            .count("group", "dropped", batch.group->dropped)
+            .count("group", "released", batch.group->released);
+    }
     const Suppressed& suppressed = batch.suppressed;
+    for (std::size_t i = 0; i < detector_count; ++i) {
+        if (suppressed.suspects.by_detector.at(i) != 0) {
+            leaf.count("suspects", to_string(static_cast<Detector>(i)),
+                       suppressed.suspects.by_detector.at(i));
+        }
+    }
+    if (suppressed.suspects.over_the_day != 0) {
+        leaf.count("suspects", "over_the_day", suppressed.suspects.over_the_day);
+    }
     for (std::size_t i = 0; i < fate_count; ++i) {
         const auto fate = static_cast<Fate>(i);
         if (suppressed.fates.of(fate) != 0) {

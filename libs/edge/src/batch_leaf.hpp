@@ -21,7 +21,9 @@ using SaltSource = std::function<ledger::Salt(std::string_view batch, std::strin
 struct LeafContext {
     privacy::Profile profile = privacy::Profile::standard;
     bool single_site = false;
-    std::string version;  // of the software
+    bool threat_exception = false;
+    std::string version;     // of the software
+    std::string aggregator;  // its URL, where the site is one of a group
 };
 
 // Where a payload lies, from the folder that the ledger lies in: the name that it has in the leaf.

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "group_link.hpp"
 #include "lists.hpp"
 #include "live_keys.hpp"
 #include "outlet.hpp"
@@ -48,6 +49,7 @@ public:
         clock();
         inputs();
         where_it_goes();
+        aggregation();
         resolvers();
         return std::move(findings_);
     }
@@ -57,6 +59,7 @@ private:
     void clients();
     void lists();
     void names(std::string_view key, bool is_wanted);
+    void threats();
     void keys();
     void certificates();
     void state();
@@ -64,6 +67,7 @@ private:
     void inputs();
     void unix_input(const std::string& path);
     void where_it_goes();
+    void aggregation();
     void resolvers();
     void resolver(std::string_view name, const std::vector<std::string>& paths,
                   std::string_view word, const std::string& lines);
@@ -153,6 +157,7 @@ void Check::names(std::string_view key, bool is_wanted) {
 void Check::lists() {
     names("lists.well_known", true);
     names("lists.ignored_names", false);
+    threats();
     std::vector<ListFile> report;
     if (const std::string path = setting("lists.ignored_clients"); !path.empty()) {
         if (const auto set = load_networks(files_, path, report); !set) {
@@ -168,6 +173,28 @@ void Check::lists() {
     } else {
         ok("lists.public_suffixes", setting("lists.public_suffixes"));
     }
+}
+
+void Check::threats() {
+    constexpr std::string_view key = "threats.lists";
+    if (settings_.strings(key).empty()) {
+        return;
+    }
+    Lists lists;
+    if (const auto loaded = load_threats(files_, settings_, nullptr, lists); !loaded) {
+        failed(key, loaded.error().what(), "mend the list, name another file, or pin this one");
+        return;
+    }
+    for (const ListFile& file : lists.files) {
+        ok(key, fmt::format("{} entries, sha256 {:.16}", file.entries, file.sha256));
+    }
+    if (!has_threat_exception(settings_, profile_of(settings_))) {
+        return;
+    }
+    warn("threat_exception", "is on: registered domains of suspects leave below their threshold",
+         settings_.strings("threats.pin").empty()
+             ? "pin the lists (threats.pin): until then three networks must have asked"
+             : "leave it out where that is not wanted");
 }
 
 void Check::keys() {
@@ -191,7 +218,8 @@ void Check::keys() {
 }
 
 void Check::certificates() {
-    for (const std::string_view key : {"core.cert", "mqtt.cert", "input.tls_cert"}) {
+    for (const std::string_view key :
+         {"core.cert", "mqtt.cert", "input.tls_cert", "aggregation.cert"}) {
         const std::string path = setting(key);
         if (path.empty()) {
             continue;
@@ -256,7 +284,7 @@ void Check::clock() {
         failed("clock", "says " + clock_.now().to_string(), "set it");
         return;
     }
-    const std::string day_key = setting("state.dir") + "/day.key";
+    const std::string day_key = day_key_path(settings_);
     if (const auto day = day_of_key(files_, day_key);
         day && *day > clock_.now().seconds() / day_s) {
         failed("clock", "the day's key is of a day to come", "set the clock");
@@ -343,6 +371,43 @@ void Check::where_it_goes() {
                "is the core up, does core.ca know it, does it know core.cert?");
     } else {
         ok("core.url", core + " answers");
+    }
+}
+
+void Check::aggregation() {
+    const std::string url = setting("aggregation.url");
+    if (url.empty()) {
+        return;
+    }
+    const auto to = read_group_settings(settings_, files_);
+    if (!to) {
+        failed("aggregation.url", to.error().what(), "every site has all five of aggregation.…");
+        return;
+    }
+    const std::string path = day_key_path(settings_);
+    if (const auto day = day_of_key(files_, path); !day) {
+        failed("aggregation.group_key", day.error().what(),
+               "copy it from a site that runs; only the edge's user may read it (chmod 600)");
+    } else {
+        const std::int64_t age = clock_.now().seconds() / day_s - *day;
+        ok("aggregation.group_key",
+           age == 0 ? "of today" : fmt::format("{} days old: moved on at the start", age));
+    }
+    if (!is_in_group(settings_, profile_of(settings_))) {
+        warn("aggregation.url", "under compatible nothing is told to the aggregator",
+             "choose standard or strict at all sites, or leave it out");
+        return;
+    }
+    if (!options_.online) {
+        ok("aggregation.url", url + " (not asked: --online)");
+        return;
+    }
+    // Whatever it answers: it has let us in.
+    if (const auto answer = probe_core(*to); !answer) {
+        failed("aggregation.url", url + ": " + answer.error().what(),
+               "is the aggregator up, is aggregation.cert of its CA?");
+    } else {
+        ok("aggregation.url", url + " answers");
     }
 }
 

@@ -154,5 +154,31 @@ TEST(Check, TellsNoSecret) {
     }
 }
 
+TEST(Check, SaysWhatASiteOfAGroupLacks) {
+    Place place;
+    const auto has = [&place](std::string_view what, Verdict verdict, const std::string& more) {
+        return Place::find(place.found(more), what, verdict) != nullptr;
+    };
+    const std::string url = "aggregation.url = \"https://127.0.0.1:1\"\n";
+    EXPECT_TRUE(has("aggregation.url", Verdict::fail, url)) << "no certificate";
+    place.put("site.key", "-----BEGIN PRIVATE KEY-----\n", 0600);
+    const std::string whole = url + "aggregation.ca = \"" + place.at("ca.pem") +
+                              "\"\naggregation.cert = \"" + place.at("site.pem") +
+                              "\"\naggregation.key = \"" + place.at("site.key") +
+                              "\"\naggregation.group_key = \"" + place.at("group.key") + "\"\n";
+    EXPECT_TRUE(has("aggregation.url", Verdict::fail, whole)) << "no group key";
+    place.put("group.key", "short", 0600);
+    EXPECT_TRUE(has("aggregation.group_key", Verdict::fail, whole));
+    place.put("group.key", std::string(40, '\0'), 0644);
+    EXPECT_TRUE(has("aggregation.group_key", Verdict::fail, whole)) << "others can read it";
+    place.put("group.key", std::string(40, '\0'), 0600);
+    EXPECT_TRUE(has("aggregation.group_key", Verdict::ok, whole));
+    EXPECT_TRUE(has("aggregation.url", Verdict::ok, whole));
+    EXPECT_TRUE(has("aggregation.key", Verdict::ok, whole));
+    EXPECT_TRUE(has("aggregation.cert", Verdict::fail, whole)) << "there is none";
+    EXPECT_TRUE(
+        has("aggregation.url", Verdict::warn, whole + "release.profile = \"compatible\"\n"));
+}
+
 }  // namespace
 }  // namespace tapir::edge

@@ -78,6 +78,12 @@ privacy::RowCandidate candidate_of(const names::NameIndex& index, const RowTable
     return candidate;
 }
 
+privacy::GateSettings gate_settings(const CollectorSettings& settings) {
+    privacy::GateSettings gate = settings.gate;
+    gate.group = settings.group;
+    return gate;
+}
+
 }  // namespace
 
 Collector::Collector(const CollectorSettings& settings, std::shared_ptr<const Lists> lists,
@@ -91,7 +97,7 @@ Collector::Collector(const CollectorSettings& settings, std::shared_ptr<const Li
       metrics_(metrics),
       log_(log),
       sink_(sink),
-      names_(settings.gate, &wildcards) {
+      names_(gate_settings(settings), &wildcards) {
     note(*lists_);
     if (privacy::row_clients_min(settings.gate.profile) == 0 || settings.single_interval) {
         return;
@@ -123,11 +129,20 @@ void Collector::on_batch(BatchResult&& result) {
     fates_.add(result.fates);
     suppressed_.fates.add(result.fates);
     metrics_.add(result);
+    if (settings_.group != nullptr) {
+        settings_.group->refresh();
+    }
     for (const NameFound& found : result.names) {
         names_.prefetch(found.sighting);
     }
     for (const NameFound& found : result.names) {
         offer(found, result.text_of(found), *day_->gate);
+    }
+    const auto& suffixes = lists_->suffixes;
+    if (settings_.suspects != nullptr && suffixes) {
+        for (const SuspectFound& found : result.suspects) {
+            settings_.suspects->saw(found, result.domain_of(found), *suffixes);
+        }
     }
     metrics_.names_ready(released_.size());
 }
@@ -189,6 +204,9 @@ void Collector::on_minute_begin(Minute minute, const std::shared_ptr<const Day>&
     day_ = day;
     wildcards_.start_day(static_cast<std::uint64_t>(day->number));
     names_.turn(start, *day->gate);
+    if (settings_.suspects != nullptr) {
+        settings_.suspects->turn(start);
+    }
     metrics_.pending_fill(names_.pending(), names_.children());
 }
 
@@ -208,7 +226,7 @@ void Collector::on_minute_end(Minute minute, std::optional<MinuteTable>&& table)
     const std::shared_ptr<const Lists> lists = table->lists ? table->lists : lists_;
     note(*lists);
     metrics_.clients_left_out(table->rows.clients_left_out());
-    if (wide_lists_ && wide_lists_ != lists) {
+    if (wide_lists_ && wide_lists_->counting != lists->counting) {
         close_wide();  // their rows are numbered as the list before has it
     }
     wide_lists_ = lists;
@@ -307,6 +325,25 @@ void Collector::take_requests(ReadyBatch& batch) {
     }
 }
 
+void Collector::take_exceptions(ReadyBatch& batch) {
+    if (settings_.suspects == nullptr) {
+        return;
+    }
+    for (Suspects::Leaving& leaving : settings_.suspects->take(batch.time)) {
+        std::string name = leaving.name.value().qname;
+        if (!seen_.add(name)) {
+            continue;  // enough have asked for it since
+        }
+        metrics_.released(privacy::Product::by_exception, 1);
+        batch.by_exception += leaving.account + "\n";
+        released_names_.push_back(std::move(name));
+        released_.push_back(std::move(leaving.name));
+    }
+    const SuspectCounts counts = settings_.suspects->take_counts();
+    suppressed_.suspects.add(counts);
+    totals_.suspects.add(counts);
+}
+
 void Collector::on_cut(UtcTime time) {
     cut(time);
 }
@@ -319,6 +356,11 @@ void Collector::cut(UtcTime time) {
     batch.time = time;
     batch.key = day_->gate;
     take_requests(batch);
+    take_exceptions(batch);
+    if (settings_.group != nullptr) {
+        settings_.group->refresh();  // also where no frame comes
+        batch.group = settings_.group->take_account();
+    }
     auto events =
         privacy::release_events(settings_.gate.profile, released_, time, *day_->gate, signer_);
     if (!events) {

@@ -14,11 +14,13 @@
 #include <string>
 #include <vector>
 
+#include "group_link.hpp"
 #include "metrics.hpp"
 #include "person_releases.hpp"
 #include "pipeline.hpp"
 #include "seen.hpp"
 #include "status.hpp"
+#include "suspects.hpp"
 #include "tapir/base/guarded.hpp"
 #include "tapir/jose/jwk.hpp"
 #include "tapir/privacy/gate.hpp"
@@ -37,6 +39,7 @@ struct Suppressed {
     std::uint64_t cells_evicted = 0;
     std::uint64_t names_evicted = 0;
     std::uint64_t parents_evicted = 0;
+    SuspectCounts suspects;
 };
 
 struct ReadyBatch {
@@ -44,8 +47,10 @@ struct ReadyBatch {
     std::vector<privacy::Released<privacy::Payload>> payloads;
     std::vector<std::string> events;  // the JWS in the order of release
     std::vector<std::string>
-        names;              // of the events, for Seen: whoever takes the batch settles them
-    std::string by_person;  // who released which of them and why: a line each, for the ledger
+        names;  // of the events, for Seen: whoever takes the batch settles them
+    std::optional<GroupAccount> group;  // where the site is one of a group
+    std::string by_person;     // who released which of them and why: a line each, for the ledger
+    std::string by_exception;  // which of them are suspects, and on what grounds: likewise
     Suppressed suppressed;
     std::shared_ptr<const privacy::GateKey> key;
     // What it was made with, for the leaf; of both, if lists changed meanwhile.
@@ -68,6 +73,8 @@ struct CollectorSettings {
     std::size_t wide_row_count_max = edge::wide_row_count_max;
     sketch::HllSettings hll;
     StatusBoard* board = nullptr;  // told of what is released; must outlive the collector
+    Suspects* suspects = nullptr;  // told of what detectors find; the same. Null: nobody is
+    GroupLink* group = nullptr;    // of a site in a group; must outlive the collector
 };
 
 class Collector final : public Consumer {
@@ -103,6 +110,7 @@ private:
                   std::vector<std::uint32_t>&& few_networks);
     void cut(UtcTime time);
     void take_requests(ReadyBatch& batch);
+    void take_exceptions(ReadyBatch& batch);
     void count(Fate fate);
     // The open batch is made with these lists too.
     void note(const Lists& lists);

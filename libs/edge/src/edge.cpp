@@ -58,7 +58,7 @@ void tell_manager(const std::string& state, const Log& log) {
     }
 }
 
-// True: a stop was asked for. False: the consent has lapsed, begin anew.
+// True: a stop was asked for. False: the consent has lapsed or the clock was set back, begin anew.
 Result<bool> run_profile(const text::Settings& settings, Station& station, Ports& ports,
                          const InheritedInputs& inherited, const Until& until, const Log& log) {
     TRY(station.begin());
@@ -81,15 +81,19 @@ Result<bool> run_profile(const text::Settings& settings, Station& station, Ports
     tell_manager("STOPPING=1", log);
     inputs->stop();
     station.end();
+    // Lines for each are held back when there are many, and nobody can ask for counters any more.
+    const auto not_written =
+        ports.counters.value("tapir_edge_batches_lost_total{reason=\"not_written\"}");
     log.info("edge", "everything that was accepted is in the outbox",
-             {{"batches", station.waiting()}});
+             {{"batches", station.waiting()}, {"not_written", not_written}});
     return goes_on;
 }
 
 }  // namespace
 
 std::vector<std::string> dry_run_settings(const text::Settings& settings) {
-    return {"core.url=", "mqtt.url=", "state.dir=" + settings.string("state.dir") + "/dry-run"};
+    return {"core.url=", "mqtt.url=", "aggregation.url=",
+            "state.dir=" + settings.string("state.dir") + "/dry-run"};
 }
 
 Result<void> run(const text::Settings& settings, const std::string& version, world::Stop& stop,
@@ -137,6 +141,11 @@ Result<void> run(const text::Settings& settings, const std::string& version, wor
         socket = std::move(*opened);
     }
     sender = std::make_unique<world::StepThread>(ports.clock, [&] { return station->send(); });
+    // In a thread of its own: a core that is slow must not hold up the aggregator, nor the reverse.
+    const auto teller = settings.string("aggregation.url").empty()
+                            ? nullptr
+                            : std::make_unique<world::StepThread>(
+                                  ports.clock, [&] { return station->aggregate(); });
     const Duration end = length == Duration() ? Duration::max() : ports.clock.monotonic() + length;
     Result<bool> is_stopped = false;
     while (is_stopped && !*is_stopped) {
@@ -145,6 +154,9 @@ Result<void> run(const text::Settings& settings, const std::string& version, wor
     station->end();
     station->cancel();
     sender->stop();
+    if (teller) {
+        teller->stop();
+    }
     TRY(is_stopped);
     return {};
 }

@@ -67,7 +67,7 @@ std::string_view plain(std::string_view text) {
 }
 
 // What the gate said while one message went through.
-class Listener final : public privacy::GateWatch {
+class Listener final : public privacy::GateWatch, public SuspectListener {
 public:
     explicit Listener(const ExplainPrint& print) : print_(print) {}
 
@@ -90,6 +90,14 @@ public:
                         what.threshold, what.is_ipv6 ? "IPv6" : "IPv4", what.progress.networks);
     }
 
+    void suspect(const Suspect& what) override {
+        suspect_ = fmt::format("; {} is a suspect (R7):", plain(what.domain));
+        for (const std::string& reason : what.reasons) {
+            suspect_ += fmt::format("{}{}", suspect_.ends_with(':') ? " " : ", ", reason);
+        }
+    }
+    bool wants_repeats() const override { return true; }
+
     void row(const products::Interval& interval, const privacy::RowCandidate& candidate,
              privacy::RowVerdict verdict) override {
         const products::HistogramRow& row = candidate.row;
@@ -107,7 +115,9 @@ public:
     // Of the message that went through last.
     const std::string& forms() const { return forms_; }
     const std::string& form() const { return form_; }
+    const std::string& suspect() const { return suspect_; }
     void forget() {
+        suspect_.clear();
         forms_.clear();
         form_.clear();
     }
@@ -116,7 +126,17 @@ private:
     const ExplainPrint& print_;
     std::string forms_;
     std::string form_;  // the last, as text
+    std::string suspect_;
 };
+
+std::vector<std::string> lines_of(std::string_view text) {
+    std::vector<std::string> lines;
+    while (!text.empty()) {
+        lines.emplace_back(text.substr(0, text.find('\n')));
+        text.remove_prefix(std::min(lines.back().size() + 1, text.size()));
+    }
+    return lines;
+}
 
 // Prints what would leave.
 class PrintSink final : public BatchSink {
@@ -135,6 +155,9 @@ public:
             if (octets_) {
                 print_octets(payload.octets);
             }
+        }
+        for (const std::string& account : lines_of(batch.by_exception)) {
+            print_(fmt::format("suspect leaves R7  {}\n", account));
         }
         for (const std::string& event : batch.events) {
             print_(fmt::format("event {}\n      as {}\n", content_of(event), event));
@@ -214,6 +237,7 @@ private:
     Seen seen_;
     Wildcards wildcards_;
     PrintSink sink_;
+    std::unique_ptr<Suspects> suspects_;
     std::unique_ptr<Collector> collector_;
     std::unique_ptr<Pipeline> pipeline_;
     std::uint64_t count_ = 0;
@@ -231,6 +255,11 @@ Result<std::unique_ptr<Explainer>> Explainer::open(const ExplainOptions& options
                                            print);
     CollectorSettings collecting = collector_settings(settings, profile);
     collecting.gate.watch = &out->listener_;
+    out->suspects_ = std::make_unique<Suspects>(
+        SuspectSettings{.profile = profile,
+                        .has_exception = has_threat_exception(settings, profile)},
+        out->seen_, out->counters_, out->listener_);
+    collecting.suspects = out->suspects_.get();
     out->collector_ =
         std::make_unique<Collector>(collecting, lists, out->seen_, out->wildcards_,
                                     out->keys_.signing, out->metrics_, log, out->sink_);
@@ -313,6 +342,7 @@ void Explainer::say(std::uint64_t number, ByteView frame, Fate fate) {
     if (const std::string& forms = listener_.forms(); !forms.empty()) {
         detail += ": " + forms;
     }
+    detail += listener_.suspect();
     print_(fmt::format("#{:<5}{:<9} {:<3} {}  {}: {}\n", number, verdict.word, verdict.rule, time,
                        what, detail));
 }
@@ -335,6 +365,12 @@ void Explainer::finish() {
                     "without room in a wider interval\nwhat would leave: {}\n",
                     totals.rows_released, totals.rows_few_clients, totals.rows_few_networks,
                     totals.rows_evicted, sink_.sum()));
+    for (std::size_t i = 0; i < detector_count; ++i) {
+        if (const std::uint64_t n = totals.suspects.by_detector.at(i); n != 0) {
+            print_(fmt::format("suspects of {}: {}, of which the operator is told\n",
+                               to_string(static_cast<Detector>(i)), n));
+        }
+    }
 }
 
 }  // namespace

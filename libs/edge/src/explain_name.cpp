@@ -12,9 +12,13 @@ namespace {
 
 class NameExplainer {
 public:
-    NameExplainer(const Lists& lists, privacy::Profile profile, bool single_site,
+    NameExplainer(const Lists& lists, privacy::Profile profile, const text::Settings& settings,
                   const ExplainPrint& print)
-        : lists_(lists), profile_(profile), single_site_(single_site), print_(print) {}
+        : lists_(lists),
+          profile_(profile),
+          single_site_(settings.boolean("single_site")),
+          has_exception_(has_threat_exception(settings, profile)),
+          print_(print) {}
 
     void explain(const dns::Name& name) {
         const dns::FoldedName folded(name);
@@ -42,6 +46,7 @@ public:
             return;
         }
         explain_labels(text, *domain);
+        explain_threat(folded, *domain, dns::suffix_text(text, *domain));
         explain_rungs(text, *domain);
     }
 
@@ -83,6 +88,33 @@ private:
                                 privacy::to_string(*found), privacy::token_of(*found)));
             }
         }
+    }
+
+    void explain_threat(const dns::FoldedName& name, std::size_t labels, std::string_view domain) {
+        const auto match = find_threat(lists_.threats, name, labels);
+        if (!match) {
+            return;
+        }
+        say("suspect", "R7",
+            fmt::format("{}: threat list {} {}; the operator is told, and a count of suspects "
+                        "leaves",
+                        domain, match->list + 1, to_string(match->place)));
+        if (!has_exception_) {
+            return;
+        }
+        const privacy::Rule& rule = privacy::rule_for(privacy::Product::by_exception, profile_);
+        if (match->place == ThreatPlace::below) {
+            say("held", "R7", "no exception: the list means something below the domain");
+            return;
+        }
+        const bool is_at_once = match->is_pinned && match->place == ThreatPlace::domain;
+        say("leaves", "R7",
+            fmt::format("threat_exception: {} as {}, in the hour after, {} a day at most",
+                        is_at_once ? std::string("the list is pinned: it leaves")
+                                   : fmt::format("from {} networks of one family on a day on, it "
+                                                 "leaves",
+                                                 rule.threshold.networks_min),
+                        domain, rule.a_day_max.value_or(0)));
     }
 
     // From the domain up, as the gate climbs.
@@ -128,6 +160,7 @@ private:
     const Lists& lists_;
     privacy::Profile profile_;
     bool single_site_;
+    bool has_exception_;
     const ExplainPrint& print_;
 };
 
@@ -137,7 +170,7 @@ Result<void> explain_names(const std::vector<std::string>& names, const text::Se
                            world::Files& files, const ExplainPrint& print) {
     const privacy::Profile profile = profile_of(settings);
     const auto lists = TRY(load_lists(files, settings, profile));
-    NameExplainer explainer(*lists, profile, settings.boolean("single_site"), print);
+    NameExplainer explainer(*lists, profile, settings, print);
     for (const std::string& text : names) {
         const auto name = dns::Name::from_text(text);
         if (!name) {

@@ -13,8 +13,8 @@ namespace {
 constexpr std::size_t certificate_size_max = 1U << 20U;  // octets
 
 // Settings that name a certificate of this edge; those that a version does not have are left out.
-constexpr std::array<std::string_view, 3> certificate_settings{"core.cert", "mqtt.cert",
-                                                               "input.tls_cert"};
+constexpr std::array<std::string_view, 4> certificate_settings{"aggregation.cert", "core.cert",
+                                                               "mqtt.cert", "input.tls_cert"};
 
 }  // namespace
 

@@ -13,6 +13,7 @@
 #include "tapir/net/inherited.hpp"
 #include "tapir/net/stream.hpp"
 #include "tapir/powerdns/stream.hpp"
+#include "tapir/world/clock.hpp"
 #include "upstream_loss.hpp"
 
 namespace tapir::edge {
@@ -27,6 +28,9 @@ constexpr std::array<const char*, kind_count> kind_names{"dnstap-unix", "dnstap-
                                                          "powerdns"};
 constexpr std::array<const char*, kind_count> kind_keys{"input.unix", "input.tcp", "input.tls",
                                                         "input.powerdns"};
+
+constexpr std::size_t read_small = 16'384;  // octets
+constexpr Duration rest_between_reads = std::chrono::microseconds(250);
 
 struct Limits {
     std::chrono::milliseconds handshake_max{10'000};
@@ -127,6 +131,7 @@ private:
         UpstreamLoss::Connection loss(counts_.loss, name_);
         Watched<dnstap::FrameStreamServer> watched{frames, loss};
         std::uint64_t oversized = 0;
+        world::Waiter waiter(clock_);
         std::optional<std::size_t> limit;  // of ours, that ended it
         bool is_handshake = true;
         stream.limit_reads({.pause_max = {}, .whole_max = limits_.handshake_max});
@@ -151,7 +156,9 @@ private:
                 log_.warn("input", "a frame over the size limit was skipped", {{"input", name_}});
             }
             const ByteView reply = frames.to_send();
-            if (!reply.empty()) {
+            if (reply.empty() && !is_handshake) {
+                rest(waiter, *got);
+            } else if (!reply.empty()) {
                 if (!stream.write(reply)) {
                     frames.end();
                     break;
@@ -173,6 +180,7 @@ private:
         UpstreamLoss::Connection loss(counts_.loss, name_);
         Watched<powerdns::MessageStream> watched{messages, loss};
         std::array<std::uint64_t, powerdns::message_error_count> known{};
+        world::Waiter waiter(clock_);
         std::optional<std::size_t> limit;
         stream.limit_reads({.pause_max = limits_.idle_max, .whole_max = {}});
         for (;;) {
@@ -190,9 +198,18 @@ private:
                     messages.translator().errors(static_cast<powerdns::MessageError>(i));
                 counts_.powerdns.at(i)->add(now - std::exchange(known.at(i), now));
             }
+            rest(waiter, *got);
         }
         ended(messages.is_cut() ? dnstap::StreamState::truncated : dnstap::StreamState::cut_off,
               limit);
+    }
+
+    // Resolvers write frame by frame. Who reads at once is woken for each, which costs the resolver
+    // more than its frame does; so after a little there is a rest, in which more can come.
+    static void rest(world::Waiter& waiter, std::size_t got) {
+        if (got < read_small) {
+            waiter.wait_for(rest_between_reads);
+        }
     }
 
     template <class Frames>
@@ -220,6 +237,7 @@ private:
     const Limits limits_;
     Pipeline& pipeline_;
     const Log& log_;
+    const world::SystemClock clock_;
     InputCounters counts_;
     Counter& frames_;
     std::unique_ptr<net::StreamServer> server_;

@@ -14,6 +14,7 @@
 #include "tapir/names/list.hpp"
 #include "tapir/names/name_index.hpp"
 #include "tapir/world/files.hpp"
+#include "threat_lists.hpp"
 #include "transport.hpp"
 
 namespace tapir::edge {
@@ -35,12 +36,16 @@ struct Lists {
     client::NetworkSet ignored_clients;
     std::shared_ptr<const client::NetworkSet> client_networks;
     std::optional<dns::PublicSuffixes> suffixes;
+    std::vector<ThreatList> threats;  // as threats.lists names them
     Listeners listeners;
     std::vector<ListFile> files;
     // What a leaf commits to: `kind sha256` of each file, and the settings that shape what leaves,
     // one a line.
     std::string digests;
     std::string shaping;
+    // The same of what is counted: all but the threats. Rows of lists that agree in it are the same
+    // rows, and what threats change must not be seen in what leaves.
+    std::string counting;
 
     // The file of this kind; null if none was read.
     const ListFile* file(std::string_view kind) const;

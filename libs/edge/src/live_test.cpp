@@ -237,6 +237,28 @@ TEST(Pipeline, DropsAndCountsRatherThanWait) {
     EXPECT_EQ(dropped + consumer.batches * batch_frame_count_max, count);
 }
 
+// Resolvers write each frame by itself: a worker that stands still for a moment loses none of them.
+TEST(Pipeline, KeepsManySmallReadsOfABurst) {
+    world::SystemFiles files;
+    const auto lists = load_lists(files, settings_of({}), privacy::Profile::standard);
+    StuckConsumer consumer;
+    PipelineSettings settings;
+    settings.drops_when_full = true;
+    Pipeline pipeline(settings, *lists, DayKeys(public_test_day_key()), DataClock(), consumer);
+    const Bytes frame = frame_of({.client = client_of(1)});
+    const std::uint64_t count = 20 * batch_queue_max;
+    {
+        const std::lock_guard lock(consumer.gate);
+        // What is on its way to the consumer stands still too.
+        for (std::uint64_t i = 0; i < count; ++i) {
+            pipeline.add(frame);
+            pipeline.flush();
+        }
+    }
+    pipeline.finish();
+    EXPECT_EQ(pipeline.take_dispatcher_fates().of(Fate::dropped_overload), 0U);
+}
+
 // The requests as a core sees them.
 TEST(Outlet, SignsWhatItSends) {
     std::mutex mutex;

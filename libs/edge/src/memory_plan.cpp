@@ -5,7 +5,9 @@
 #include <fmt/format.h>
 
 #include "frame_batch.hpp"
+#include "group_link.hpp"
 #include "pipeline.hpp"
+#include "suspects.hpp"
 #include "tapir/dnstap/frame_stream.hpp"
 #include "tapir/privacy/pending.hpp"
 #include "tapir/store/store.hpp"
@@ -19,6 +21,9 @@ constexpr std::size_t program_size = 32 * mebibyte;  // 22 of it code and librar
 constexpr std::size_t connections_max = 64;          // as net's StreamServerSettings has it
 constexpr std::size_t pending_cell_size = 8;         // octets, as PendingLimits says
 constexpr std::size_t pending_name_size = 96;
+constexpr std::size_t group_known_size = 48;  // octets: an entry of a hash table, and its place
+constexpr std::size_t group_heard_size = 16;
+constexpr std::size_t group_waiting_size = 16;
 constexpr std::size_t wide_row_size = 112;  // with its slot, and the tags of a few clients
 
 double in_mebibytes(std::size_t octets) {
@@ -44,8 +49,16 @@ Result<MemoryPlan> plan_memory(const text::Settings& settings, const Lists& list
     plan.workers = std::max<std::size_t>(static_cast<std::size_t>(settings.integer("workers")), 1);
     plan.program = program_size;
     plan.lists = lists.well_known.bytes().size() + lists.ignored_names.bytes().size();
-    plan.gate = pending.cell_count * pending_cell_size + pending.name_count * pending_name_size +
+    for (const ThreatList& threats : lists.threats) {
+        plan.lists += threats.index.bytes().size();
+    }
+    plan.gate = suspects_max * suspect_size_usual + pending.cell_count * pending_cell_size +
+                pending.name_count * pending_name_size +
                 privacy::wider_intervals.size() * wide_row_count_max * wide_row_size;
+    if (!settings.string("aggregation.url").empty()) {
+        plan.gate += group_known_max * group_known_size + group_known_max * group_heard_size +
+                     (group_waiting_max + group_taken_slack) * group_waiting_size;
+    }
     plan.store = store.cache_size_max + store.write_buffer_size_max;
     plan.connections = connections_max * dnstap::stream_buffer_size;
     plan.batches = plan.workers * batch_queue_max *

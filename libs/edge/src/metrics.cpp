@@ -138,7 +138,8 @@ EdgeMetrics::EdgeMetrics(Counters& counters)
             {{"transport", std::string(to_string(static_cast<Transport>(i)))}});
     }
     for (const privacy::Product product :
-         {privacy::Product::histogram, privacy::Product::new_qname, privacy::Product::by_person}) {
+         {privacy::Product::histogram, privacy::Product::new_qname, privacy::Product::by_person,
+          privacy::Product::by_exception}) {
         const auto i = static_cast<std::size_t>(product);
         const std::string name(privacy::to_string(product));
         released_.at(i) =

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "live_keys.hpp"
 #include "tapir/crypto/secret.hpp"
 #include "tapir/crypto/signature.hpp"
 #include "tapir/jose/jwk.hpp"
@@ -43,6 +44,15 @@ Result<std::string> new_signing_key(world::Files& files, world::Chance& chance, 
     TRY(files.write_atomically(path, text.bytes(), world::mode_private));
     TRY(files.write_atomically(public_path, as_bytes(key.public_jwk().to_json()), mode_public));
     return kid;
+}
+
+Result<void> new_group_key(world::Files& files, world::Chance& chance, UtcTime now,
+                           const std::string& path) {
+    if (files.exists(path)) {
+        return fail(Code::conflict, fmt::format("{}: is there already, and is kept", path));
+    }
+    TRY(open_day_keys(files, path, now, chance));
+    return {};
 }
 
 }  // namespace tapir::edge

@@ -14,6 +14,7 @@
 #include "tapir/mqtt/mqtt.hpp"
 #include "tapir/net/http_client.hpp"
 #include "tapir/products/histogram.hpp"
+#include "tapir/products/sightings.hpp"
 #include "tapir/text/json.hpp"
 
 namespace tapir::edge {
@@ -21,6 +22,7 @@ namespace {
 
 constexpr std::size_t answer_size_max = 1U << 20U;  // octets
 constexpr std::chrono::milliseconds send_time_max{60'000};
+constexpr std::chrono::milliseconds group_time_max{20'000};  // less than its rhythm
 constexpr std::chrono::milliseconds probe_time_max{10'000};
 
 struct Route {
@@ -309,7 +311,61 @@ private:
     std::size_t refused_ = 0;
 };
 
+class HttpsGroupOutlet final : public GroupOutlet {
+public:
+    HttpsGroupOutlet(net::HttpClient& client, std::string url)
+        : client_(client), url_(std::move(url)) {
+        while (url_.ends_with('/')) {
+            url_.pop_back();
+        }
+    }
+
+    // The client of this outlet alone.
+    void own(std::unique_ptr<net::HttpClient> client) { own_ = std::move(client); }
+
+    GroupAnswer post(const privacy::Released<privacy::Payload>& payload) override {
+        net::HttpCall call;
+        call.method = "POST";
+        call.url = url_ + "/api/v1/sightings";
+        call.time_max = group_time_max;
+        call.answer_size_max = products::releases_size_max;
+        call.fields.add("Content-Type", "application/vnd.tapir.sightings");
+        call.body = payload.value().octets;
+        auto answer = client_.send(call, &cancel_);
+        if (!answer) {
+            return {.sent = Sent::unavailable, .detail = answer.error().what()};
+        }
+        // A conflict is one of days or profiles here, and no sign that it has it already.
+        return {.sent = answer->status == 409 ? Sent::refused : verdict_of(answer->status, 200),
+                .detail = fmt::format("status {}", answer->status),
+                .retry_after = retry_after(answer->fields),
+                .body = std::move(answer->body)};
+    }
+
+    void cancel() override { cancel_.request(); }
+
+private:
+    std::unique_ptr<net::HttpClient> own_;
+    net::HttpClient& client_;
+    std::string url_;
+    net::Cancel cancel_;
+};
+
 }  // namespace
+
+Result<std::unique_ptr<GroupOutlet>> GroupOutlet::open(const OutletSettings& settings) {
+    auto client = TRY(net::open_http_client({.ca_file = settings.ca_file,
+                                             .certificate_file = settings.certificate_file,
+                                             .key_file = settings.key_file}));
+    auto outlet = std::make_unique<HttpsGroupOutlet>(*client, settings.url);
+    outlet->own(std::move(client));
+    return std::unique_ptr<GroupOutlet>(std::move(outlet));
+}
+
+std::unique_ptr<GroupOutlet> GroupOutlet::over(net::HttpClient& client,
+                                               const OutletSettings& settings) {
+    return std::make_unique<HttpsGroupOutlet>(client, settings.url);
+}
 
 Result<int> probe_core(const OutletSettings& settings) {
     auto client = TRY(net::open_http_client({.ca_file = settings.ca_file,

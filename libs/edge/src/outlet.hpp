@@ -14,6 +14,7 @@
 #include <memory>
 #include <string>
 
+#include "tapir/base/bytes.hpp"
 #include "tapir/base/counters.hpp"
 #include "tapir/base/log.hpp"
 #include "tapir/base/result.hpp"
@@ -119,6 +120,31 @@ public:
     virtual SendOutcome send(const privacy::Released<privacy::Payload>& payload,
                              const SendOptions& options) = 0;
     // Ends a send() that waits, and all later ones.
+    virtual void cancel() = 0;
+};
+
+// What the aggregator said (R10). `accepted`: it has counted what it was told, and `body` is what
+// it tells.
+struct GroupAnswer {
+    Sent sent = Sent::unavailable;
+    std::string detail{};    // for the log
+    Duration retry_after{};  // at least so long, says the aggregator
+    Bytes body{};
+};
+
+// To the operator's aggregator, over HTTPS with the site's own certificate. One thread posts; any
+// may cancel().
+class GroupOutlet {
+public:
+    virtual ~GroupOutlet() = default;
+    static Result<std::unique_ptr<GroupOutlet>> open(const OutletSettings& settings);
+    // Over a client that is there already, which must outlive it; of the settings only the URL
+    // counts.
+    static std::unique_ptr<GroupOutlet> over(net::HttpClient& client,
+                                             const OutletSettings& settings);
+
+    virtual GroupAnswer post(const privacy::Released<privacy::Payload>& payload) = 0;
+    // Ends a post() that waits, and all later ones.
     virtual void cancel() = 0;
 };
 

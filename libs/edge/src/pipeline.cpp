@@ -128,8 +128,14 @@ void Pipeline::add_unread(Fate fate, std::uint64_t count) {
     fates_.add(fate, count);
 }
 
+// Resolvers write frame by frame, so there is nothing more to read after one or two. A worker that
+// is behind is not given those by themselves: its queue counts batches, and a burst of small ones
+// would fill it. They go with what comes next, or at the tick.
 void Pipeline::flush() {
     const std::lock_guard lock(mutex_);
+    if (drops_when_full_ && lanes_[next_lane_]->orders.size() >= batch_queue_short) {
+        return;
+    }
     flush_locked();
 }
 

@@ -36,6 +36,7 @@ namespace tapir::edge {
 
 inline constexpr std::size_t worker_count_max = 64;
 inline constexpr std::size_t batch_queue_max = 128;  // batches waiting for one worker
+inline constexpr std::size_t batch_queue_short = 4;  // with so many only full ones are added
 inline constexpr std::size_t frames_abreast = 64;    // given at once, where there are many
 
 // Who takes what was counted. Called in order, from the collector's thread; without workers from
@@ -101,7 +102,8 @@ public:
     }
     // Frames that never came here as octets: oversized, truncated.
     void add_unread(Fate fate, std::uint64_t count);
-    // Sends what waits for a full batch: when there is nothing more to read at once.
+    // Sends what waits for a full batch: when there is nothing more to read at once. Live, what a
+    // worker that is behind has to wait for may wait until the next tick().
     void flush();
     // Live: the time of day. Minutes end without frames too.
     void tick(UtcTime now);

@@ -13,6 +13,7 @@
 #include "report.hpp"
 #include "sessions.hpp"
 #include "setup.hpp"
+#include "suspect_journal.hpp"
 #include "tapir/store/store.hpp"
 #include "twin_keys.hpp"
 
@@ -87,9 +88,22 @@ private:
     Result<void> result_;
 };
 
+// The journal, written at the end; what leaves by exception waits for nothing.
+class TwinJournal final : public SuspectListener {
+public:
+    TwinJournal(std::string folder, world::Files& files, const Log& log, Counters& counters)
+        : journal_(files, std::move(folder), {.waiting_max = 100'000}, log, counters) {}
+
+    void suspect(const Suspect& suspect) override { journal_.suspect(suspect); }
+    void finish() { journal_.finish(); }
+
+private:
+    SuspectJournal journal_;
+};
+
 Result<void> prepare(const std::string& out, world::Files& files) {
-    for (const char* name :
-         {"histograms", "ledger", "batches", "sessions", "events.jsonl", "report.json"}) {
+    for (const char* name : {"histograms", "ledger", "batches", "sessions", "suspects",
+                             "events.jsonl", "report.json"}) {
         const std::string path = fmt::format("{}/{}", out, name);
         if (files.exists(path)) {
             return fail(Code::conflict, fmt::format("{}: expected a folder without results of an "
@@ -120,6 +134,14 @@ Result<void> process(const ProcessOptions& options, const text::Settings& settin
 
     CollectorSettings collecting = collector_settings(settings, profile);
     collecting.single_interval = options.single_interval;
+    TwinJournal journal(options.out + "/suspects", files, log, counters);
+    Suspects suspects(
+        {.profile = profile, .has_exception = has_threat_exception(settings, profile)}, seen,
+        counters, journal);
+    collecting.suspects = &suspects;
+    if (has_threat_exception(settings, profile)) {
+        say_threat_exception(log);
+    }
     Collector collector(collecting, lists, seen, wildcards, keys.signing, metrics, log, sink);
 
     const auto sessions =
@@ -136,6 +158,7 @@ Result<void> process(const ProcessOptions& options, const text::Settings& settin
         report.captures.push_back(TRY(read_capture(path, files, pipeline, log)));
     }
     pipeline.finish();
+    journal.finish();
     collector.finish(pipeline.bounds(), UtcTime());
     if (sessions) {
         TRY(sessions->finish(pipeline.bounds()));
@@ -145,6 +168,7 @@ Result<void> process(const ProcessOptions& options, const text::Settings& settin
     report.version = options.version;
     report.profile = profile;
     report.single_site = collecting.gate.single_site;
+    report.threat_exception = has_threat_exception(settings, profile);
     report.single_interval = options.single_interval;
     report.kid = keys.signing.kid();
     report.is_test_signing_key = keys.is_test_signing;

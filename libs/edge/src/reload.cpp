@@ -25,6 +25,8 @@ std::vector<std::string> watched(const SettingsSource& source, const text::Setti
     for (const std::string_view key : list_settings) {
         paths.push_back(settings.string(key));
     }
+    const auto& threats = settings.strings("threats.lists");
+    paths.insert(paths.end(), threats.begin(), threats.end());
     return paths;
 }
 
@@ -104,16 +106,23 @@ Result<Reloader::Loaded> Reloader::load() const {
         loaded.settings = settings_.reloaded(newer, settings_table(), loaded.kept);
     }
     loaded.lists = TRY(load_lists(parts_.files, loaded.settings, profile_, lists_.get()));
-    const auto compare = [&](std::string_view kind, const names::NameIndex Lists::* index) {
+    const auto compare = [&](std::string_view kind, const names::NameIndex& former,
+                             const names::NameIndex& latter) {
         const ListFile* const before = lists_->file(kind);
         const ListFile* const after = loaded.lists->file(kind);
         if ((before == nullptr ? "" : before->sha256) != (after == nullptr ? "" : after->sha256)) {
-            loaded.changed.push_back(
-                {kind, names::difference(*lists_.*index, *loaded.lists.*index)});
+            loaded.changed.push_back({kind, names::difference(former, latter)});
         }
     };
-    compare("well_known", &Lists::well_known);
-    compare("ignored_names", &Lists::ignored_names);
+    compare("well_known", lists_->well_known, loaded.lists->well_known);
+    compare("ignored_names", lists_->ignored_names, loaded.lists->ignored_names);
+    const names::NameIndex none;
+    const auto threats_of = [&none](const Lists& lists, std::size_t i) -> const names::NameIndex& {
+        return i < lists.threats.size() ? lists.threats[i].index : none;
+    };
+    for (std::size_t i = 0; i < threat_lists_max; ++i) {
+        compare(threat_kinds.at(i), threats_of(*lists_, i), threats_of(*loaded.lists, i));
+    }
     return loaded;
 }
 
@@ -162,7 +171,10 @@ void Reloader::report(const Loaded& loaded) const {
 // What counts, or will from the next minute on.
 void Reloader::show(UtcTime now) {
     Counters& counters = parts_.counters;
-    for (const std::string_view kind : list_kinds) {
+    std::vector<std::string_view> kinds(list_kinds.begin(), list_kinds.end());
+    threat_lists_shown_ = std::max(threat_lists_shown_, lists_->threats.size());
+    kinds.insert(kinds.end(), threat_kinds.begin(), threat_kinds.begin() + threat_lists_shown_);
+    for (const std::string_view kind : kinds) {
         const Counters::Labels labels = {{"list", std::string(kind)}};
         const ListFile* const file = lists_->file(kind);
         counters.gauge("tapir_edge_list_entries", "Entries of each list.", labels)

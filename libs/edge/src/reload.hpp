@@ -93,6 +93,7 @@ private:
     std::shared_ptr<const Lists> lists_;
     // Replaced, and perhaps still counting: given back here, not by who counts last.
     std::vector<std::shared_ptr<const Lists>> retired_;
+    std::size_t threat_lists_shown_ = 0;  // once shown, a gauge stays
     std::atomic<bool> is_requested_{false};
     Stamps loaded_stamps_;                 // before the files were read
     Stamps seen_stamps_;                   // at the last look

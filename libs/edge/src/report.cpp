@@ -104,10 +104,17 @@ std::string print(const Report& report) {
         histograms.push(name);
     }
     const Suppressed& suppressed = report.suppressed;
+    Json suspects = Json::object();
+    for (std::size_t i = 0; i < detector_count; ++i) {
+        suspects.set(std::string(to_string(static_cast<Detector>(i))),
+                     suppressed.suspects.by_detector.at(i));
+    }
+    suspects.set("over_the_day", suppressed.suspects.over_the_day);
     const Json root = Json::object(
         {{"software", report.version},
          {"profile", privacy::to_string(report.profile)},
          {"single_site", report.single_site},
+         {"threat_exception", report.threat_exception},
          {"single_interval", report.single_interval},
          {"signing_key",
           Json::object({{"kid", report.kid}, {"public_test_key", report.is_test_signing_key}})},
@@ -124,6 +131,7 @@ std::string print(const Report& report) {
                                 {"evicted", suppressed.rows_evicted}})},
          {"events", report.events},
          {"batches", report.batches},
+         {"suspects", std::move(suspects)},
          {"pending_evicted", Json::object({{"stage_one", suppressed.cells_evicted},
                                            {"stage_two", suppressed.names_evicted},
                                            {"parents", suppressed.parents_evicted}})},

@@ -31,6 +31,7 @@ struct Report {
     std::string version;
     privacy::Profile profile = privacy::Profile::standard;
     bool single_site = false;
+    bool threat_exception = false;
     bool single_interval = false;
     std::string kid;
     bool is_test_signing_key = false;

@@ -1,11 +1,13 @@
 #include "tapir/edge/settings.hpp"
 
+#include "group_link.hpp"
 #include "input_settings.hpp"
 #include "memory_plan.hpp"
 #include "outlet.hpp"
 #include "seen.hpp"
 #include "sessions.hpp"
 #include "status.hpp"
+#include "threat_lists.hpp"
 
 namespace tapir::edge {
 
@@ -77,7 +79,8 @@ text::SettingTable settings_table() {
     text::SettingTable table = input_settings_table();
     for (const text::SettingTable& part :
          {own_settings_table(), mqtt_settings_table(), session_settings_table(),
-          seen_settings_table(), status_settings_table(), memory_settings_table()}) {
+          seen_settings_table(), status_settings_table(), memory_settings_table(),
+          threat_settings_table(), aggregation_settings_table()}) {
         table.insert(table.end(), part.begin(), part.end());
     }
     return table;

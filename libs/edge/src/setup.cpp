@@ -5,25 +5,12 @@
 
 #include <fmt/format.h>
 
+#include "group_link.hpp"
 #include "tapir/crypto/base64.hpp"
 #include "tapir/crypto/digest.hpp"
 
 namespace tapir::edge {
 namespace {
-
-// An error of a file that a setting names, at the place of the setting. What the file itself has
-// wrong already says where: file and line.
-Error at_setting(const text::Settings& settings, std::string_view key, Error error) {
-    switch (error.code()) {
-        case Code::not_found:
-        case Code::denied:
-        case Code::internal:
-        case Code::exhausted:
-            return settings.refuse(key, "a readable file", error.what()).error;
-        default:
-            return error;
-    }
-}
 
 // The settings that shape what leaves, of all that are in force. Where files lie and how many
 // threads work makes no difference; what is in the lists is committed to by itself.
@@ -32,12 +19,23 @@ std::string shaping(std::string_view canonical) {
     while (!canonical.empty()) {
         const std::size_t end = std::min(canonical.find('\n'), canonical.size() - 1) + 1;
         const std::string_view line = canonical.substr(0, end);
-        const bool is_kept = line.starts_with("client_networks") ||
-                             line.starts_with("histogram.") ||
-                             line.starts_with("release.batch_s") ||
-                             line.starts_with("release.profile") || line.starts_with("single_site");
+        const bool is_kept =
+            line.starts_with("client_networks") || line.starts_with("histogram.") ||
+            line.starts_with("release.batch_s") || line.starts_with("release.profile") ||
+            line.starts_with("single_site") || line.starts_with("threat_exception") ||
+            line.starts_with("threats.pin");
         kept += is_kept ? line : std::string_view();
         canonical.remove_prefix(end);
+    }
+    return kept;
+}
+
+std::string without_threats(std::string_view shaping) {
+    std::string kept;
+    while (!shaping.empty()) {
+        const std::size_t end = std::min(shaping.find('\n'), shaping.size() - 1) + 1;
+        kept += shaping.starts_with("threat") ? std::string_view() : shaping.substr(0, end);
+        shaping.remove_prefix(end);
     }
     return kept;
 }
@@ -65,6 +63,18 @@ Result<void> check_pin(const text::Settings& settings, const Lists& lists) {
 }
 
 }  // namespace
+
+Error at_setting(const text::Settings& settings, std::string_view key, Error error) {
+    switch (error.code()) {
+        case Code::not_found:
+        case Code::denied:
+        case Code::internal:
+        case Code::exhausted:
+            return settings.refuse(key, "a readable file", error.what()).error;
+        default:
+            return error;
+    }
+}
 
 Result<std::shared_ptr<const Lists>> load_lists(world::Files& files, const text::Settings& settings,
                                                 privacy::Profile profile, const Lists* before) {
@@ -102,11 +112,29 @@ Result<std::shared_ptr<const Lists>> load_lists(world::Files& files, const text:
         }
         lists->suffixes = std::move(*suffixes);
     }
-    for (const ListFile& file : lists->files) {
-        lists->digests += fmt::format("{} {}\n", file.kind, file.sha256);
-    }
+    const auto add_digests = [&lists = *lists](std::size_t from) {
+        for (std::size_t i = from; i < lists.files.size(); ++i) {
+            lists.digests += fmt::format("{} {}\n", lists.files[i].kind, lists.files[i].sha256);
+        }
+    };
+    add_digests(0);
     lists->shaping = shaping(settings.to_canonical());
+    lists->counting = lists->digests + without_threats(lists->shaping);
+    if (profile != privacy::Profile::compatible) {
+        const std::size_t others = lists->files.size();
+        TRY(load_threats(files, settings, before, *lists));
+        add_digests(others);
+    }
     return std::shared_ptr<const Lists>(std::move(lists));
+}
+
+bool has_threat_exception(const text::Settings& settings, privacy::Profile profile) {
+    return profile != privacy::Profile::compatible && settings.boolean("threat_exception");
+}
+
+void say_threat_exception(const Log& log) {
+    log.warn("edge",
+             "threat_exception is on: registered domains of suspects leave below their threshold");
 }
 
 privacy::Profile profile_of(const text::Settings& settings) {
@@ -139,7 +167,11 @@ LeafContext leaf_context(const text::Settings& settings, privacy::Profile profil
     LeafContext context;
     context.profile = profile;
     context.single_site = settings.boolean("single_site");
+    context.threat_exception = has_threat_exception(settings, profile);
     context.version = std::move(version);
+    if (is_in_group(settings, profile)) {
+        context.aggregator = settings.string("aggregation.url");
+    }
     return context;
 }
 

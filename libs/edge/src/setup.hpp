@@ -10,6 +10,7 @@
 #include "batch_leaf.hpp"
 #include "collector.hpp"
 #include "lists.hpp"
+#include "tapir/base/log.hpp"
 #include "tapir/jose/jwk.hpp"
 #include "tapir/text/settings.hpp"
 #include "tapir/world/files.hpp"
@@ -29,6 +30,15 @@ Result<std::shared_ptr<const Lists>> load_lists(world::Files& files, const text:
 inline constexpr std::array<std::string_view, 4> list_settings = {
     "lists.well_known", "lists.ignored_clients", "lists.ignored_names", "lists.public_suffixes"};
 
+// An error of a file that a setting names, at the place of the setting. What the file itself has
+// wrong already says where: file and line.
+Error at_setting(const text::Settings& settings, std::string_view key, Error error);
+
+// Whether suspects may be told of below their threshold (R7). Never under `compatible`, which looks
+// for none.
+bool has_threat_exception(const text::Settings& settings, privacy::Profile profile);
+void say_threat_exception(const Log& log);  // that it is so
+
 // The profile that is asked for.
 privacy::Profile profile_of(const text::Settings& settings);
 WorkerSettings worker_settings(const text::Settings& settings, privacy::Profile profile);
@@ -44,8 +54,8 @@ Result<jose::PrivateJwk> signing_key(world::Files& files, const text::Settings& 
                                      KeyFiles mode);
 
 // Settings that name a private key (PEM) of this edge; a version may not have all of them.
-inline constexpr std::array<std::string_view, 3> key_file_settings{"core.key", "mqtt.key",
-                                                                   "input.tls_key"};
+inline constexpr std::array<std::string_view, 4> key_file_settings{
+    "core.key", "mqtt.key", "input.tls_key", "aggregation.key"};
 // Whether the private key that a setting names can be used: it is one, and only this user (and its
 // group) can read it. The one rule for every private key; the error says place and remedy.
 Result<void> guarded_key_file(world::Files& files, const text::Settings& settings,

@@ -8,6 +8,7 @@
 
 #include "batch_writer.hpp"
 #include "gauges.hpp"
+#include "group_link.hpp"
 #include "live_keys.hpp"
 #include "memory_plan.hpp"
 #include "outbox.hpp"
@@ -20,6 +21,7 @@
 #include "sessions.hpp"
 #include "setup.hpp"
 #include "status.hpp"
+#include "suspect_journal.hpp"
 
 namespace tapir::edge {
 namespace {
@@ -28,6 +30,7 @@ using namespace std::chrono_literals;
 
 constexpr std::int64_t usual_batch_s = 60;
 constexpr Duration tidy_every = 60s;
+constexpr Duration set_back_max = std::chrono::seconds(lateness_s_max);  // of the clock
 
 struct LiveProfile {
     privacy::Profile profile = privacy::Profile::standard;
@@ -70,10 +73,14 @@ struct Counting {
     std::unique_ptr<SeenFolder> known;  // lists of what counts as seen
     std::unique_ptr<BatchWriter> writer;
     std::unique_ptr<BatchQueue> queue;  // where a thread writes
+    std::unique_ptr<SuspectJournal> journal;
+    std::unique_ptr<Suspects> suspects;
     std::unique_ptr<Collector> collector;
     std::unique_ptr<Pipeline> pipeline;
     std::unique_ptr<Reloader> reloader;
     UtcTime open;                  // the interval whose batch is cut next
+    UtcTime latest;                // that the clock has said
+    bool is_set_back = false;      // ... over a midnight, and that has been said
     std::int64_t day = 0;          // whose key is on the disk
     std::int64_t day_refused = 0;  // whose key the disk has refused
     Duration tidied{};
@@ -100,9 +107,15 @@ struct Station::Impl {
     Result<void> open();
     Result<void> open_outlet();
     Result<void> open_mqtt();
+    Result<void> open_group();
+    // The seconds of the minute at which batches leave and the aggregator is spoken to.
+    void fix_seconds(const privacy::GateKey& gate);
+    CollectorSettings collecting(privacy::Profile profile);
     Result<DayKeys> read_day_keys();
     void keep_day_key();
+    bool is_set_back(UtcTime now);
     void take_requests(UtcTime now);
+    void open_suspects(Counting& with, UtcTime now) const;
     void show_status(UtcTime now);
     // Parts of begin().
     std::int64_t batch_interval(privacy::Profile profile) const;
@@ -130,6 +143,9 @@ struct Station::Impl {
     std::unique_ptr<Outlet> outlet;
     std::unique_ptr<SendSteps> sending;
     std::atomic<unsigned> second{0};  // of the minute, at which batches leave today
+    std::unique_ptr<GroupOutlet> group_outlet;
+    std::unique_ptr<GroupLink> group;
+    std::atomic<unsigned> group_second{0};
     std::unique_ptr<Counting> counting;
     std::optional<RunMark> mark;
 };
@@ -138,15 +154,16 @@ Result<void> Station::Impl::open() {
     key = std::make_unique<const jose::PrivateJwk>(
         TRY(signing_key(ports.files, settings, KeyFiles::guarded)));
     const std::string& state = settings.string("state.dir");
-    day_key_path = state + "/day.key";
+    day_key_path = edge::day_key_path(settings);
     ledger = TRY(EdgeLedger::open(ports.files, state + "/ledger", *key));
     OutboxSettings keeping;
     keeping.size_max = settings.size("outbox.size_max");
     keeping.age_max = settings.duration("outbox.age_max");
     keeping.sent_age_max = settings.duration("sent.age_max");
     outbox = TRY(Outbox::open(ports.files, state, *ledger, keeping, ports.log, ports.counters));
+    TRY(open_group());
     // What waits from before leaves at the day's second too (R6).
-    second = TRY(read_day_keys()).current()->gate->batch_second();
+    fix_seconds(*TRY(read_day_keys()).current()->gate);
     sessions = TRY(Sessions::open(settings, ports.clock.now(),
                                   {ports.files, ports.chance, ports.log, ports.counters}));
     return open_outlet();
@@ -154,6 +171,9 @@ Result<void> Station::Impl::open() {
 
 Result<DayKeys> Station::Impl::read_day_keys() {
     auto keys = open_day_keys(ports.files, day_key_path, ports.clock.now(), ports.chance);
+    if (!keys && !settings.string("aggregation.url").empty()) {
+        return settings.refuse("aggregation.group_key", "a usable key file", keys.error().what());
+    }
     if (!keys) {
         return settings.refuse("state.dir", "a folder with a usable day.key, or none",
                                keys.error().what());
@@ -210,6 +230,59 @@ Result<void> Station::Impl::open_mqtt() {
     return {};
 }
 
+// The profile is the one asked for: a consent that lapses leads out of `compatible`, in which
+// nothing is told, and a site that asked for it is in no group.
+Result<void> Station::Impl::open_group() {
+    const privacy::Profile profile = profile_of(settings);
+    if (settings.string("aggregation.url").empty()) {
+        return {};
+    }
+    const OutletSettings to = TRY(read_group_settings(settings, ports.files));
+    // From the key of an edge that counted alone follow all its later ones: it is not used again.
+    if (const std::string alone = settings.string("state.dir") + "/day.key";
+        alone != day_key_path && ports.files.exists(alone)) {
+        TRY(ports.files.remove(alone));
+    }
+    if (!is_in_group(settings, profile)) {
+        ports.log.warn("edge",
+                       "aggregation.url is set, but compatible has no thresholds to reach "
+                       "together: nothing is told to the aggregator");
+        return {};
+    }
+    if (ports.group_client != nullptr) {
+        group_outlet = GroupOutlet::over(*ports.group_client, to);
+    } else {
+        auto opened = GroupOutlet::open(to);
+        if (!opened) {
+            return settings.refuse("aggregation.url", "an aggregator that can be spoken to",
+                                   opened.error().what());
+        }
+        group_outlet = std::move(*opened);
+    }
+    GroupParts parts{*group_outlet, profile, ports.clock, ports.log, ports.counters, {}};
+    if (is_lab) {
+        parts.interval_s = settings.integer("release.batch_s");
+    } else {
+        parts.second = [this] { return group_second.load(); };
+    }
+    group = std::make_unique<GroupLink>(parts);
+    return {};
+}
+
+void Station::Impl::fix_seconds(const privacy::GateKey& gate) {
+    second = gate.batch_second();
+    group_second = gate.group_second(key->kid());
+}
+
+CollectorSettings Station::Impl::collecting(privacy::Profile profile) {
+    CollectorSettings out = collector_settings(settings, profile);
+    out.gate.pending = options.pending;
+    out.cuts_by_data = false;
+    out.board = &board;
+    out.group = group.get();
+    return out;
+}
+
 // The day has turned: what is on the disk must not open the day before any more. Until it can be
 // written it is tried again at each tick.
 void Station::Impl::keep_day_key() {
@@ -217,7 +290,7 @@ void Station::Impl::keep_day_key() {
     if (today->number == counting->day) {
         return;
     }
-    second = today->gate->batch_second();
+    fix_seconds(*today->gate);
     if (const auto written = write_day_key(ports.files, day_key_path, *today); !written) {
         if (std::exchange(counting->day_refused, today->number) != today->number) {
             ports.log.error("edge",
@@ -230,6 +303,32 @@ void Station::Impl::keep_day_key() {
     counting->day = today->number;
 }
 
+// Whether the clock was set back so far that counting has to begin anew: minutes only go forward,
+// so none would end, and nothing leave, before the clock is where it was. The key of a day that was
+// left is gone: back over a midnight there is no other way than to wait.
+bool Station::Impl::is_set_back(UtcTime now) {
+    counting->latest = std::max(counting->latest, now);
+    const Duration by = counting->latest - now;
+    if (by <= set_back_max) {
+        counting->is_set_back = false;
+        return false;
+    }
+    if (now.day() == counting->latest.day()) {
+        ports.log.error("edge",
+                        "the clock was set back: what was counted goes out, and counting "
+                        "begins anew",
+                        {{"seconds", by / 1s}});
+        return true;
+    }
+    if (!std::exchange(counting->is_set_back, true)) {
+        ports.log.error("edge",
+                        "the clock was set back over midnight: until it is there again everything "
+                        "is counted as of one minute, and nothing leaves",
+                        {{"seconds", by / 1s}});
+    }
+    return false;
+}
+
 // What the operator's people ask for, where names may be told apart at all.
 void Station::Impl::take_requests(UtcTime now) {
     if (const auto& suffixes = counting->lists->suffixes) {
@@ -237,6 +336,21 @@ void Station::Impl::take_requests(UtcTime now) {
             counting->collector->add(std::move(release));
         }
     }
+}
+
+void Station::Impl::open_suspects(Counting& with, UtcTime now) const {
+    const privacy::Profile profile = with.profile.profile;
+    with.journal =
+        std::make_unique<SuspectJournal>(ports.files, settings.string("state.dir") + "/suspects",
+                                         SuspectJournalLimits{}, ports.log, ports.counters);
+    SuspectSettings suspecting{.profile = profile,
+                               .has_exception = has_threat_exception(settings, profile)};
+    if (suspecting.has_exception) {
+        suspecting.before = with.journal->granted_on(now);
+        say_threat_exception(ports.log);
+    }
+    with.suspects =
+        std::make_unique<Suspects>(suspecting, *with.seen, ports.counters, *with.journal);
 }
 
 void Station::Impl::show_status(UtcTime now) {
@@ -337,10 +451,9 @@ Result<void> Station::begin() {
     };
     TRY(self.open_stores(*counting));
     BatchSink& sink = self.open_writer(*counting, salts);
-    CollectorSettings collecting = collector_settings(settings, profile);
-    collecting.gate.pending = self.options.pending;
-    collecting.cuts_by_data = false;
-    collecting.board = &self.board;
+    self.open_suspects(*counting, ports.clock.now());
+    CollectorSettings collecting = self.collecting(profile);
+    collecting.suspects = counting->suspects.get();
     counting->collector =
         std::make_unique<Collector>(collecting, lists, *counting->seen, *counting->wildcards,
                                     *self.key, self.metrics, ports.log, sink);
@@ -365,7 +478,7 @@ Result<void> Station::begin() {
     counting->open = floor_to(now, counting->interval_s);
     counting->day = today->number;
     counting->tidied = ports.clock.monotonic();
-    self.second = today->gate->batch_second();
+    self.fix_seconds(*today->gate);
     self.counting = std::move(counting);
     self.gauges.show_profile(profile);
     self.gauges.show_certificates(ports.files, settings);
@@ -406,6 +519,7 @@ bool Station::tick() {
     }
     self.keep_day_key();
     self.take_requests(now);
+    counting.journal->write(now);
     self.sessions->tick(now);
     counting.seen->tidy(now);
     counting.known->tick(now);
@@ -423,7 +537,7 @@ bool Station::tick() {
                              "the consent to profile compatible has lapsed: standard from now on");
         return false;
     }
-    return true;
+    return !self.is_set_back(now);
 }
 
 void Station::reload() {
@@ -442,6 +556,7 @@ void Station::end() {
     counting.pipeline->finish();
     self.metrics.add(counting.pipeline->take_dispatcher_fates());
     self.sessions->end();
+    counting.journal->finish();
     counting.collector->finish({}, floor_to(self.ports.clock.now(), counting.interval_s));
     if (counting.queue) {
         counting.queue->finish();
@@ -454,7 +569,14 @@ Duration Station::send() {
     return impl_->sending ? impl_->sending->work() : Duration(60s);
 }
 
+Duration Station::aggregate() {
+    return impl_->group ? impl_->group->work() : Duration(60s);
+}
+
 void Station::cancel() {
+    if (impl_->group) {
+        impl_->group->cancel();
+    }
     if (impl_->sending) {
         impl_->sending->cancel();
     }

@@ -84,6 +84,44 @@ TEST_F(StationTest, DoesNotLeaveYesterdaysKeyOnTheDisk) {
     EXPECT_NE(*files.read(day_key_path, 64), yesterday) << "as soon as the disk takes it";
 }
 
+TEST_F(StationTest, BeginsAnewWhenTheClockIsSetBack) {
+    const auto station = open();
+    ASSERT_TRUE(station->begin().has_value());
+    clock.advance(60s);
+    EXPECT_TRUE(station->tick());
+    clock.step_to(clock.now() - 60s);
+    EXPECT_TRUE(station->tick()) << "frames may be as late as that";
+    const std::size_t before = station->waiting();
+    clock.step_to(clock.now() - 10min);
+    EXPECT_FALSE(station->tick());
+    station->end();
+    EXPECT_GT(station->waiting(), before) << "what was counted goes out";
+    ASSERT_TRUE(station->begin().has_value());
+    const std::size_t anew = station->waiting();
+    clock.advance(60s);
+    EXPECT_TRUE(station->tick());
+    EXPECT_GT(station->waiting(), anew) << "minutes end again";
+}
+
+TEST_F(StationTest, WaitsWhenTheClockIsSetBackOverMidnight) {
+    const auto station = open();
+    ASSERT_TRUE(station->begin().has_value());
+    clock.advance(60s);
+    EXPECT_TRUE(station->tick());
+    const UtcTime then = clock.now();
+    clock.step_to(then - 24h);
+    for (int i = 0; i < 3; ++i) {
+        EXPECT_TRUE(station->tick()) << "the key of that day is gone";
+    }
+    const std::string said = "the clock was set back over midnight";
+    EXPECT_NE(lines.find(said), std::string::npos);
+    EXPECT_EQ(lines.find(said), lines.rfind(said)) << "once";
+    const std::size_t before = station->waiting();
+    clock.step_to(then + 60s);
+    EXPECT_TRUE(station->tick());
+    EXPECT_GT(station->waiting(), before);
+}
+
 TEST_F(StationTest, KeepsTheSignOfACrashOverAStartThatFails) {
     put("/state/running", "2026-05-29T11:00:00Z");
     put("/lists/public_suffixes.dat", std::string(1, '\0'));

@@ -29,7 +29,13 @@ public:
     Result<void> remove(const std::string& path) override {
         return is_refused(path) ? full() : MemoryFiles::remove(path);
     }
+    Result<void> append(const std::string& path, ByteView content, world::FileMode mode) override {
+        return !refuse_appends_to.empty() && path.starts_with(refuse_appends_to)
+                   ? full()
+                   : MemoryFiles::append(path, content, mode);
+    }
     std::string refused;
+    std::string refuse_appends_to;
 
 private:
     bool is_refused(const std::string& path) const {

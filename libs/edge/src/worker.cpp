@@ -267,6 +267,10 @@ void Worker::tag_slots(client::Tagger& tagger, const privacy::GateKey& gate, Bat
                 write_text(slot, text, result);
                 const std::string_view domain = dns::suffix_text(text.view(), *form);
                 slot.domain_start = static_cast<std::uint16_t>(text.view().size() - domain.size());
+                slot.domain_labels = static_cast<std::uint8_t>(*form);
+                if (!lists_->threats.empty()) {
+                    prefetch_threat(lists_->threats, slot.folded, *form);
+                }
                 slot.domain_fingerprint = gate.fingerprint(domain);
                 name = static_cast<std::uint64_t>(slot.domain_fingerprint);
             }
@@ -351,6 +355,9 @@ std::optional<Fate> Worker::find_name(Slot& slot, BatchResult& result) const {
         if (question.qclass != dns::RrClass::in) {
             return Fate::name_other_class;
         }
+        if (!lists_->threats.empty() && slot.tags.fate != client::TagFate::outside) {
+            find_suspect(slot, result);
+        }
         if (slot.tags.fate != client::TagFate::counted) {
             return slot.tags.fate == client::TagFate::outside ? Fate::client_outside
                                                               : Fate::client_absent;
@@ -372,6 +379,22 @@ std::optional<Fate> Worker::find_name(Slot& slot, BatchResult& result) const {
     found.flags = slot.dns.flags;
     result.names.push_back(found);
     return std::nullopt;
+}
+
+// Of what is on the well-known list nobody is told: it has its row, and the operator's word.
+void Worker::find_suspect(const Slot& slot, BatchResult& result) const {
+    const auto match = find_threat(lists_->threats, slot.folded, slot.domain_labels);
+    if (!match) {
+        return;
+    }
+    const bool is_counted = slot.tags.fate == client::TagFate::counted;
+    result.suspects.push_back(
+        {.detector = Detector::threat_list,
+         .threat = *match,
+         .domain_start = slot.text_start + slot.domain_start,
+         .domain_size = static_cast<std::uint16_t>(slot.text_size - slot.domain_start),
+         .is_ipv6 = slot.tags.family == client::Family::ipv6,
+         .network = is_counted ? static_cast<std::uint64_t>(slot.tags.network) : 0});
 }
 
 MinuteTable& Worker::table_of(Minute minute, const Day& day) {

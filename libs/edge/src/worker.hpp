@@ -21,6 +21,7 @@
 #include "lists.hpp"
 #include "rows.hpp"
 #include "session_rows.hpp"
+#include "suspects.hpp"
 #include "tapir/client/tagger.hpp"
 #include "tapir/dns/message.hpp"
 #include "tapir/privacy/form.hpp"
@@ -50,7 +51,7 @@ struct WorkerSettings {
     sketch::HllSettings hll;
     StageWatch* watch = nullptr;
     std::shared_ptr<const SessionSource> sessions = nullptr;  // null: none are recorded
-    std::optional<std::size_t> rows_memory_max{};  // octets, each worker's
+    std::optional<std::size_t> rows_memory_max{};             // octets, each worker's
 
     bool is_compatible() const { return profile == privacy::Profile::compatible; }
 };
@@ -76,6 +77,10 @@ struct BatchResult {
     std::string text;                                                 // of the names
     std::string_view text_of(const NameFound& name) const {
         return std::string_view(text).substr(name.text_start, name.text_size);
+    }
+    std::vector<SuspectFound> suspects;  // by frame, whatever their fate
+    std::string_view domain_of(const SuspectFound& found) const {
+        return std::string_view(text).substr(found.domain_start, found.domain_size);
     }
     std::shared_ptr<const Day> day;
     std::vector<SessionRows> sessions;  // of names that are not listed
@@ -118,6 +123,7 @@ private:
         std::uint32_t text_start = 0;   // of one that may, in the result
         std::uint16_t text_size = 0;
         std::uint16_t domain_start = 0;
+        std::uint8_t domain_labels = 0;
         privacy::Fingerprint domain_fingerprint{};
         client::Tags tags;
     };
@@ -147,6 +153,7 @@ private:
     void find_rows(const Day& day);
     static Fate count_row(const Slot& slot);
     std::optional<Fate> find_name(Slot& slot, BatchResult& result) const;
+    void find_suspect(const Slot& slot, BatchResult& result) const;
     static void write_text(Slot& slot, const dns::NameText& text, BatchResult& result);
     MinuteTable& table_of(Minute minute, const Day& day);
     void record_sessions(const FrameBatch& batch);

@@ -344,6 +344,18 @@ std::optional<EntryId> NameIndex::find_entry(const dns::FoldedName& name, EntryK
     return probe(name.fingerprint(), name.view(), kind);
 }
 
+bool NameIndex::has_entry(const dns::FoldedName& name, std::size_t label_count) const {
+    const std::uint64_t fingerprint = name.fingerprint(label_count);
+    const dns::NameView wanted = name.suffix(label_count);
+    return probe(fingerprint, wanted, EntryKind::exact) ||
+           probe(fingerprint, wanted, EntryKind::suffix);
+}
+
+void NameIndex::prefetch_entry(const dns::FoldedName& name, std::size_t label_count) const {
+    __builtin_prefetch(buckets_ +
+                       bucket_for(name.fingerprint(label_count), bucket_count_) * bucket_size);
+}
+
 Entry NameIndex::entry(EntryId id) const {
     const auto number = static_cast<std::uint32_t>(id);
     TAPIR_ASSERT(number < entry_count_);

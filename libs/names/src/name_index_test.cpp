@@ -126,6 +126,11 @@ TEST(NameIndex, NumbersEntriesInTheirOrderWithoutDuplicates) {
     EXPECT_EQ(index.find_entry(folded("b.se"), EntryKind::suffix), EntryId{2});
     EXPECT_EQ(index.find_entry(folded("c.se"), EntryKind::exact), EntryId{3});
     EXPECT_EQ(index.find_entry(folded("c.se"), EntryKind::suffix), std::nullopt);
+    EXPECT_TRUE(index.has_entry(folded("www.b.se"), 2)) << "the suffix entry of it";
+    EXPECT_TRUE(index.has_entry(folded("a.www.c.se"), 2)) << "the exact one";
+    EXPECT_FALSE(index.has_entry(folded("www.c.se"), 3));
+    EXPECT_FALSE(index.has_entry(folded("www.d.se"), 2));
+    EXPECT_FALSE(NameIndex().has_entry(folded("b.se"), 2));
 }
 
 TEST(NameIndex, HoldsNamesOfEveryDepth) {

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "histogram_file.hpp"
+#include "tapir/base/assert.hpp"
 #include "tapir/crypto/digest.hpp"
 #include "tapir/dns/rr.hpp"
 #include "tapir/jose/jws.hpp"
@@ -96,6 +97,7 @@ std::optional<Product> product_of_payload(std::string_view name) {
 NameGate::NameGate(const GateSettings& settings, WildcardMemory* memory)
     : rule_(rule_for(Product::new_qname, settings.profile)),
       watch_(settings.watch),
+      group_(rule_.threshold.applies() ? settings.group : nullptr),
       pending_(rule_.threshold.applies()
                    ? settings.pending
                    : PendingLimits{.cell_count = 0, .name_count = 0, .starts_an_hour_max = 0},
@@ -105,7 +107,11 @@ NameGate::NameGate(const GateSettings& settings, WildcardMemory* memory)
       memory_(memory) {}
 
 void NameGate::turn(UtcTime time, const GateKey& key) {
-    rarity_.start_day(time.seconds() / hour_s / hours_in_day, key);
+    const std::int64_t day = time.seconds() / hour_s / hours_in_day;
+    rarity_.start_day(day, key);
+    if (group_ != nullptr) {
+        group_->start_day(day);
+    }
     const std::int64_t hour = time.seconds() / hour_s;
     if (hour_ && *hour_ != hour) {
         if (*hour_ / hours_in_day != hour / hours_in_day) {
@@ -143,9 +149,13 @@ NameGate::Offer NameGate::offer(const NameCandidate& candidate, const GateKey& k
 
 void NameGate::count(std::string_view form, const Sighting& sighting,
                      const NameCandidate& candidate, const GateKey& key, Offer& offer) {
-    offer.outcome = pending_.count(sighting, rule_.threshold.min, [&] {
-        return draw_threshold(rule_.threshold, key.draw(Product::new_qname, form));
-    });
+    if (group_ != nullptr) {
+        offer.outcome = count_in_group(form, sighting, key, offer);
+    } else {
+        offer.outcome = pending_.count(sighting, rule_.threshold.min, [&] {
+            return draw_threshold(rule_.threshold, key.draw(Product::new_qname, form));
+        });
+    }
     if (offer.outcome == PendingOutcome::reached) {
         offer.released.emplace_back(mint, event_of(rule_, form, candidate));
     }
@@ -157,6 +167,37 @@ void NameGate::count(std::string_view form, const Sighting& sighting,
              .threshold = draw_threshold(rule_.threshold, key.draw(Product::new_qname, form)),
              .is_ipv6 = sighting.family == Family::ipv6});
     }
+}
+
+PendingOutcome NameGate::count_in_group(std::string_view form, const Sighting& sighting,
+                                        const GateKey& key, Offer& offer) {
+    switch (group_->state_of(sighting.name)) {
+        case Group::State::taken:
+            return PendingOutcome::done;
+        case Group::State::released:
+            offer.is_by_group = true;
+            group_->took(sighting.name, true);
+            return PendingOutcome::reached;
+        case Group::State::pending:
+            break;
+    }
+    const auto draw = [&] {
+        return draw_threshold(rule_.threshold, key.draw(Product::new_qname, form));
+    };
+    const PendingOutcome outcome = pending_.count(sighting, rule_.threshold.min, draw);
+    if (outcome == PendingOutcome::reached) {
+        group_->took(sighting.name, false);
+    } else if (pending_.was_news()) {
+        // No more of the tags than is counted, and under each form others.
+        group_->saw(
+            {.name = static_cast<std::uint64_t>(sighting.name),
+             .kind = sighting.family == Family::ipv6 ? products::SightingKind::ipv6
+                                                     : products::SightingKind::ipv4,
+             .threshold = static_cast<std::uint8_t>(draw()),
+             .client = static_cast<std::uint16_t>(key.bound(sighting.name, sighting.client)),
+             .network = static_cast<std::uint32_t>(key.bound(sighting.name, sighting.network))});
+    }
+    return outcome;
 }
 
 ParentKind NameGate::kind_of(std::string_view parent, Fingerprint fingerprint, Fingerprint child) {
@@ -231,6 +272,33 @@ Result<Released<products::NewQname>> release_by_person(std::string_view text,
     return Released<products::NewQname>(mint, event_of(rule, form, candidate));
 }
 
+Result<Released<products::NewQname>> release_by_exception(Profile profile, std::string_view domain,
+                                                          const ExceptionGrounds& grounds,
+                                                          const dns::PublicSuffixes& suffixes,
+                                                          UtcTime time) {
+    const Rule& rule = rule_for(Product::by_exception, profile);
+    const auto name = dns::Name::from_text(domain);
+    if (!name) {
+        return fail(Code::invalid, fmt::format("{}: expected a domain name: {}", domain,
+                                               to_error(name.error()).what()));
+    }
+    const std::size_t labels = TRY(registered_domain_of(dns::FoldedName(*name), suffixes));
+    if (labels != name->view().label_count()) {
+        return fail(Code::denied, fmt::format("{}: expected a registered domain", domain));
+    }
+    if (rule.a_day_max == 0 ||
+        (!grounds.is_pinned && grounds.networks < rule.threshold.networks_min)) {
+        return fail(Code::denied, fmt::format("{}: from {} networks, and on no pinned list", domain,
+                                              grounds.networks));
+    }
+    // Nothing of the frame is in it: neither type nor answer.
+    NameCandidate candidate;
+    candidate.flags = dns::flag::qr;
+    products::NewQname event = event_of(rule, dns::to_text(*name, dns::Case::lower), candidate);
+    event.timestamp = UtcTime::from_seconds(time.seconds() / rule.time_s * rule.time_s);
+    return Released<products::NewQname>(mint, std::move(event));
+}
+
 Result<ReleasedEvents> release_events(Profile profile,
                                       std::span<const Released<products::NewQname>> names,
                                       UtcTime minute, const GateKey& key,
@@ -242,7 +310,7 @@ Result<ReleasedEvents> release_events(Profile profile,
     for (const Released<products::NewQname>& name : names) {
         products::NewQname event = name.value();
         if (rule.form != Form::as_asked) {
-            event.timestamp = time;
+            event.timestamp = event.timestamp.value_or(time);  // an exception has its hour's
             event.message_id = key.message_id(event.to_json());
         }
         out.messages.push_back(TRY(jose::sign_jws(signer, as_bytes(event.to_json()))));
@@ -320,6 +388,36 @@ Result<ReleasedHistogram> release_histogram(const GateSettings& settings,
     payload.octets = TRY(write_histogram(candidates, rule.size_step));
     out.payload.emplace(mint, std::move(payload));
     return out;
+}
+
+bool is_of_profile(Profile profile, const products::Sightings& post) {
+    const Threshold& threshold = rule_for(Product::new_qname, profile).threshold;
+    return threshold.applies() && post.profile == static_cast<std::uint8_t>(profile) &&
+           std::ranges::all_of(post.records, [&](const products::SightingRecord& record) {
+               return record.kind == products::SightingKind::taken ||
+                      (record.threshold >= threshold.min && record.threshold <= threshold.max);
+           });
+}
+
+Result<Released<Payload>> release_sightings(Profile profile, products::Sightings post) {
+    post.profile = static_cast<std::uint8_t>(profile);
+    if (!is_of_profile(profile, post)) {
+        return fail(Code::invalid, "sightings: expected thresholds of the profile");
+    }
+    TAPIR_ASSERT(rule_for(Product::sightings, profile).size_step == products::sightings_step);
+    return Released<Payload>(
+        mint,
+        Payload{.product = Product::sightings, .name = "sightings", .octets = post.to_octets()});
+}
+
+Result<Released<Payload>> release_releases(Profile profile, const products::Releases& answer) {
+    if (profile == Profile::compatible) {
+        return fail(Code::invalid, "releases: expected a profile with thresholds");
+    }
+    TAPIR_ASSERT(rule_for(Product::releases, profile).size_step == products::sightings_step);
+    return Released<Payload>(
+        mint,
+        Payload{.product = Product::releases, .name = "releases", .octets = answer.to_octets()});
 }
 
 Result<Released<Payload>> reopen(Payload payload, const ledger::Salt& salt,

@@ -114,6 +114,16 @@ std::uint64_t GateKey::draw(Product product, std::string_view name) const {
     return siphash_2_4(key[0], key[1], message);
 }
 
+std::uint64_t GateKey::bound(Fingerprint form, std::uint64_t tag) const {
+    // Never what draw() hashes: no product is called so.
+    Bytes message = to_bytes(std::string_view("tag"));
+    append_u8(message, 0);
+    append_u64(message, static_cast<std::uint64_t>(form));
+    append_u64(message, tag);
+    const Half& key = keys_.at(draw_key);
+    return siphash_2_4(key[0], key[1], message);
+}
+
 std::string GateKey::message_id(std::string_view content) const {
     return products::message_id(identity_, as_bytes(content));
 }
@@ -121,6 +131,14 @@ std::string GateKey::message_id(std::string_view content) const {
 unsigned GateKey::batch_second() const {
     const Half& key = keys_.at(draw_key);
     return static_cast<unsigned>(siphash_2_4(key[0], key[1], as_bytes("batch second")) % 60);
+}
+
+unsigned GateKey::group_second(std::string_view site) const {
+    Bytes message = to_bytes(std::string_view("group second"));
+    append_u8(message, 0);
+    append(message, site);
+    const Half& key = keys_.at(draw_key);
+    return static_cast<unsigned>(siphash_2_4(key[0], key[1], message) % 60);
 }
 
 }  // namespace tapir::privacy

@@ -34,7 +34,10 @@ Pending::Pending(const PendingLimits& limits, unsigned networks_min)
     : networks_min_(networks_min),
       starts_max_(
           std::min<unsigned>(limits.starts_an_hour_max, std::numeric_limits<std::uint8_t>::max())),
-      cells_(sets_for(limits.cell_count, pending_cell_count_max, cells_in_set) * cells_in_set),
+      cells_(limits.cell_count == 0
+                 ? 0
+                 : sets_for(limits.cell_count, pending_cell_count_max, cells_in_set) *
+                       cells_in_set),
       names_(sets_for(limits.name_count, pending_name_count_max, names_in_set) * names_in_set),
       starts_(2 * start_counters) {
     TAPIR_ASSERT(networks_min <= 3);
@@ -52,7 +55,9 @@ std::size_t Pending::first_name(std::uint64_t key) const {
 
 void Pending::prefetch(const Sighting& sighting) const {
     const std::uint64_t key = key_of(sighting);
-    __builtin_prefetch(&cells_[first_cell(key)], 1);
+    if (!cells_.empty()) {
+        __builtin_prefetch(&cells_[first_cell(key)], 1);
+    }
     const Name* const set = &names_[first_name(key)];
     for (std::size_t i = 0; i < names_in_set; ++i) {
         __builtin_prefetch(&set[i].key);
@@ -63,6 +68,14 @@ Pending::Seen Pending::see(const Sighting& sighting) {
     const std::uint64_t key = key_of(sighting);
     if (const auto number = find_name(key)) {
         return count_in(names_[*number], sighting);
+    }
+    if (cells_.empty()) {
+        if (!may_start(sighting.client_day)) {
+            return {.outcome = PendingOutcome::capped};
+        }
+        Seen seen = count_in(new_name(key), sighting);
+        seen.outcome = PendingOutcome::first_client;
+        return seen;
     }
     std::uint64_t* const set = &cells_[first_cell(key)];
     const std::uint64_t prefix = key & ~tag_mask;
@@ -90,7 +103,7 @@ Pending::Seen Pending::see(const Sighting& sighting) {
     if (set[0] == 0) {
         set[0] = 1;  // not "free"; it costs one tag in 2^64
     }
-    return {.outcome = PendingOutcome::first_client};
+    return {.outcome = PendingOutcome::first_client, .is_news = true};
 }
 
 Pending::Progress Pending::progress_of(const Name& name) {
@@ -107,6 +120,9 @@ Pending::Progress Pending::progress_of(const Sighting& sighting) const {
     const std::uint64_t key = key_of(sighting);
     if (const auto number = find_name(key)) {
         return progress_of(names_[*number]);
+    }
+    if (cells_.empty()) {
+        return {};
     }
     const std::uint64_t* const set = &cells_[first_cell(key)];
     const bool has_cell = std::any_of(set, set + cells_in_set, [key](std::uint64_t cell) {
@@ -144,8 +160,10 @@ Pending::Seen Pending::count_in(Name& name, const Sighting& sighting) {
     if (name.is_done) {
         return {.outcome = PendingOutcome::done};
     }
-    const std::uint64_t bit = sighting.client & bitmap_mask;
-    name.bits[bit / 64] |= std::uint64_t{1} << (bit % 64);
+    const std::uint64_t number = sighting.client & bitmap_mask;
+    const std::uint64_t bit = std::uint64_t{1} << (number % 64);
+    bool is_news = (name.bits[number / 64] & bit) == 0;
+    name.bits[number / 64] |= bit;
     const auto low = static_cast<std::uint32_t>(sighting.network);
     const std::uint32_t network = low == 0 ? 1 : low;
     for (std::uint32_t& known : name.networks) {
@@ -154,6 +172,7 @@ Pending::Seen Pending::count_in(Name& name, const Sighting& sighting) {
         }
         if (known == 0) {
             known = network;
+            is_news = true;
             break;
         }
     }
@@ -161,7 +180,8 @@ Pending::Seen Pending::count_in(Name& name, const Sighting& sighting) {
     return {.outcome = PendingOutcome::waiting,
             .name = &name,
             .clients = progress.clients,
-            .networks = progress.networks};
+            .networks = progress.networks,
+            .is_news = is_news};
 }
 
 PendingOutcome Pending::decide(const Seen& seen, unsigned threshold) {
@@ -174,6 +194,9 @@ PendingOutcome Pending::decide(const Seen& seen, unsigned threshold) {
 }
 
 bool Pending::may_start(std::uint64_t client_day) {
+    if (starts_max_ == 0) {
+        return true;
+    }
     // Two rows: a client is capped only if it shares both its counters with busy ones.
     std::uint8_t& a = starts_[client_day % start_counters];
     std::uint8_t& b = starts_[start_counters + (client_day >> 32U) % start_counters];

@@ -131,5 +131,47 @@ RC_GTEST_PROP(Pending, NeverReachesWithFewerClientsThanTheThreshold, ()) {
     }
 }
 
+TEST(Pending, SaysWhatIsNews) {
+    for (const std::size_t cells : {std::size_t{8}, std::size_t{0}}) {
+        Pending pending({.cell_count = cells, .name_count = 8}, 0);
+        const auto is_news = [&pending](std::uint64_t client, std::uint64_t other_network = 0) {
+            Sighting one = sighting(1, client);
+            one.network += other_network;
+            pending.count(one, 3);
+            return pending.was_news();
+        };
+        EXPECT_TRUE(is_news(0)) << "the first";
+        EXPECT_FALSE(is_news(0)) << "again";
+        EXPECT_TRUE(is_news(1));
+        EXPECT_FALSE(is_news(1));
+        EXPECT_TRUE(is_news(1, 9)) << "from another network";
+        EXPECT_FALSE(is_news(1, 9));
+        EXPECT_TRUE(is_news(2)) << "the one with which it is reached";
+        EXPECT_FALSE(is_news(3)) << "nothing is counted any more";
+    }
+}
+
+TEST(Pending, WithoutCellsCountsTheFirstClientsNetworkToo) {
+    const auto reaches = [](std::size_t cells) {
+        Pending pending({.cell_count = cells, .name_count = 8}, 3);
+        PendingOutcome last{};
+        for (const std::uint64_t client : {0U, 1U, 2U}) {
+            last = pending.count(sighting(1, client), 3);
+        }
+        return last == PendingOutcome::reached;
+    };
+    EXPECT_TRUE(reaches(0));
+    EXPECT_FALSE(reaches(8));
+}
+
+TEST(Pending, WithoutALimitOnStartsAClientMayStartAnyNumber) {
+    Pending pending({.cell_count = 4096, .name_count = 8, .starts_an_hour_max = 0}, 0);
+    for (std::uint64_t name = 0; name < 1000; ++name) {
+        Sighting one = sighting(name, 1);
+        one.client_day = 42;
+        EXPECT_EQ(pending.count(one, 10), PendingOutcome::first_client);
+    }
+}
+
 }  // namespace
 }  // namespace tapir::privacy

@@ -17,9 +17,19 @@ constexpr std::string_view intervals = "minute, else ten minutes, else hour";
 constexpr std::string_view clients_of_name =
     "distinct clients of one family that asked for the form, or below it";
 
+constexpr Threshold from_three_networks{.networks_min = 3};
+constexpr std::string_view networks =
+    "networks of one family with a client that asked for a suspect's domain, or below it; nothing "
+    "if the domain is on a threat list that the operator has pinned";
+constexpr std::string_view until_the_hour_ends = "UTC day; leaves in the hour after";
+constexpr unsigned exceptions_a_day = 100;
+
 constexpr std::string_view by_person = "nothing: a person decides, and the ledger has why";
 
-constexpr std::array<Rule, product_count * profile_count> table{{
+constexpr std::string_view by_group =
+    "nothing: to the operator's aggregator, and what it answers; the sites count with it";
+
+constexpr std::array<Rule, product_count * profile_count - 2> table{{
     {Product::histogram, Profile::standard, clients_of_row, intervals, standard, Form::list_entry,
      Numbers::floored, false, 60, 4096},
     {Product::histogram, Profile::strict, clients_of_row, intervals, strict, Form::list_entry,
@@ -38,6 +48,20 @@ constexpr std::array<Rule, product_count * profile_count> table{{
      Numbers::exact, false, 3600, 4096},
     {Product::by_person, Profile::compatible, by_person, "for ever", none, Form::as_given,
      Numbers::exact, false, 60, 1},
+    {Product::by_exception, Profile::standard, networks, until_the_hour_ends, from_three_networks,
+     Form::registered_domain, Numbers::exact, false, 3600, 4096, exceptions_a_day},
+    {Product::by_exception, Profile::strict, networks, until_the_hour_ends, from_three_networks,
+     Form::registered_domain, Numbers::exact, false, 3600, 4096, exceptions_a_day},
+    {Product::by_exception, Profile::compatible, "nothing: there are no suspects", "none", none,
+     Form::registered_domain, Numbers::exact, false, 3600, 1, 0},
+    {Product::sightings, Profile::standard, by_group, "UTC day", none, Form::keyed, Numbers::exact,
+     false, 60, 4096},
+    {Product::sightings, Profile::strict, by_group, "UTC day", none, Form::keyed, Numbers::exact,
+     false, 60, 4096},
+    {Product::releases, Profile::standard, by_group, "UTC day", none, Form::keyed, Numbers::exact,
+     false, 60, 4096},
+    {Product::releases, Profile::strict, by_group, "UTC day", none, Form::keyed, Numbers::exact,
+     false, 60, 4096},
 }};
 
 }  // namespace
@@ -71,6 +95,12 @@ std::string_view to_string(Product product) {
             return "new_qname";
         case Product::by_person:
             return "by_person";
+        case Product::by_exception:
+            return "by_exception";
+        case Product::sightings:
+            return "sightings";
+        case Product::releases:
+            return "releases";
     }
     return "unknown";
 }

@@ -20,7 +20,8 @@ const Threshold& strict() {
 }
 
 TEST(Table, HasOneRowForEachProductAndProfile) {
-    EXPECT_EQ(release_table().size(), product_count * profile_count);
+    EXPECT_EQ(release_table().size(), product_count * profile_count - 2)
+        << "compatible has no thresholds to reach together";
     for (const Product product : {Product::histogram, Product::new_qname}) {
         for (const Profile profile : {Profile::standard, Profile::strict, Profile::compatible}) {
             const Rule& rule = rule_for(product, profile);

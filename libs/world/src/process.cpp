@@ -154,6 +154,20 @@ Result<void> forbid_core_dumps() {
     return {};
 }
 
+Result<void> lock_memory() {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_MEMLOCK, &limit) != 0) {
+        return fail_errno("asking how much memory may be locked");
+    }
+    if (limit.rlim_cur != RLIM_INFINITY) {
+        return fail(Code::unavailable, "RLIMIT_MEMLOCK is not infinite (LimitMEMLOCK=infinity)");
+    }
+    if (::mlockall(MCL_CURRENT | MCL_FUTURE) != 0) {
+        return fail_errno("locking memory");
+    }
+    return {};
+}
+
 Result<SecretPages> SecretPages::allocate(std::size_t size) {
     const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
     SecretPages out;

@@ -50,6 +50,8 @@ struct StationPorts {
     net::HttpClient* http_client = nullptr;
     // The same towards a broker, where mqtt.url is set.
     mqtt::Publisher* publisher = nullptr;
+    // The same towards an aggregator, where aggregation.url is set.
+    net::HttpClient* group_client = nullptr;
     const Log& log;
     Counters& counters;
 };
@@ -81,7 +83,7 @@ public:
     // What was added is counted, though a batch of frames may not be full.
     void flush();
     // Follows the clock: ends minutes, cuts batches, tidies. False: the consent to the profile has
-    // lapsed.
+    // lapsed, or the clock was set back.
     bool tick();
     // Reads settings and lists again, soon, whether or not they have changed. From any thread.
     void reload();
@@ -89,7 +91,10 @@ public:
     void end();
 
     Duration send();
-    // Ends a send() that waits for the core, and all sending, for good.
+    // Where aggregation.url is set: what is due is told to the aggregator; how long until something
+    // is. In a thread of its own, or in that of send().
+    Duration aggregate();
+    // Ends a send() or aggregate() that waits, and all sending, for good.
     void cancel();
     // Of what is counted now: "standard". Between begin() and end().
     std::string_view profile() const;

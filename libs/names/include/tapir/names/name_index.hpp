@@ -76,6 +76,11 @@ public:
     // Only the exact entry or only the suffix entry of this very name. For tools.
     std::optional<EntryId> find_entry(const dns::FoldedName& name, EntryKind kind) const;
 
+    // Whether the name's last `label_count` labels are an entry, of either kind.
+    bool has_entry(const dns::FoldedName& name, std::size_t label_count) const;
+    // Asks for the memory that has_entry() will read. Purely for speed.
+    void prefetch_entry(const dns::FoldedName& name, std::size_t label_count) const;
+
     // The index as a file. Valid while this index, or a copy, lives.
     ByteView bytes() const { return octets_; }
     // XXH3-64 over the file's contents: tells versions of a list apart. Not a signature.

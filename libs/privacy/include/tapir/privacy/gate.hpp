@@ -9,6 +9,8 @@
 //     auto rows = TRY(release_histogram({...}, std::move(candidates), key));
 //     outlet.send(*rows.payload);                                // Released<Payload>
 //
+//     auto told = TRY(release_sightings(Profile::standard, post));    // to the aggregator (R10)
+//
 //     auto again = TRY(reopen(payload, salt, unsent_payloads));  // after a restart
 //
 // Deterministic: time, key and signer are arguments. Tags and counts come in, never addresses.
@@ -29,12 +31,14 @@
 #include "tapir/ledger/leaf.hpp"
 #include "tapir/privacy/children.hpp"
 #include "tapir/privacy/gate_key.hpp"
+#include "tapir/privacy/group.hpp"
 #include "tapir/privacy/pending.hpp"
 #include "tapir/privacy/rarity.hpp"
 #include "tapir/privacy/released.hpp"
 #include "tapir/privacy/table.hpp"
 #include "tapir/products/histogram.hpp"
 #include "tapir/products/new_qname.hpp"
+#include "tapir/products/sightings.hpp"
 
 namespace tapir::privacy {
 
@@ -89,6 +93,7 @@ struct GateSettings {
     std::size_t parent_count = 1U << 14U;  // of which distinct children are counted
     std::size_t rarity_bits = rarity_bits_usual;
     GateWatch* watch = nullptr;  // must outlive the gate
+    Group* group = nullptr;      // the same; null: this site counts alone
 };
 
 // A name that a frame asked for.
@@ -129,6 +134,7 @@ public:
         // Of a registered domain that is released: whether it was asked for before today, by too
         // few. For the operator alone (rarity.hpp).
         std::optional<bool> is_old;
+        bool is_by_group = false;  // what is released reached T together with other sites
     };
     Offer offer(const NameCandidate& candidate, const GateKey& key);
     // Asks for the memory that an offer of it will read. Purely for speed.
@@ -142,10 +148,14 @@ private:
     // Counts for one form; releases it if it is reached.
     void count(std::string_view form, const Sighting& sighting, const NameCandidate& candidate,
                const GateKey& key, Offer& offer);
+    // What a sighting is, with what the other sites have seen of it.
+    PendingOutcome count_in_group(std::string_view form, const Sighting& sighting,
+                                  const GateKey& key, Offer& offer);
     ParentKind kind_of(std::string_view parent, Fingerprint fingerprint, Fingerprint child);
 
     const Rule& rule_;
     GateWatch* const watch_;
+    Group* const group_;  // null where there is no threshold
     Pending pending_;
     Children children_;
     Rarity rarity_;
@@ -158,6 +168,18 @@ private:
 // Refused is what may leave in no form, and a name with a label that looks like an identifier.
 Result<Released<products::NewQname>> release_by_person(std::string_view name,
                                                        const dns::PublicSuffixes& suffixes);
+
+// Why a suspect's domain may be told of, though too few have asked for it (R7).
+struct ExceptionGrounds {
+    bool is_pinned = false;  // it is on a threat list that the operator has pinned by its digest
+    unsigned networks = 0;   // of one family, that it was asked for from on this UTC day
+};
+// The domain alone, with the hour of `time`. Refused is what may leave in no form, what is no
+// registered domain, and what has not grounds enough. How many a day, `Exceptions` sees to.
+Result<Released<products::NewQname>> release_by_exception(Profile profile, std::string_view domain,
+                                                          const ExceptionGrounds& grounds,
+                                                          const dns::PublicSuffixes& suffixes,
+                                                          UtcTime time);
 
 struct ReleasedEvents {
     std::vector<Released<Payload>> payloads;  // one, but for floods
@@ -186,6 +208,14 @@ Result<ReleasedHistogram> release_histogram(const GateSettings& settings,
                                             const products::Interval& interval,
                                             std::vector<RowCandidate> candidates,
                                             const GateKey& key);
+
+// What a site tells its aggregator, and what that answers (R10): thresholds are those that the
+// profile can draw, `profile` of the post is set. Code::invalid if one is not, and for
+// `compatible`.
+Result<Released<Payload>> release_sightings(Profile profile, products::Sightings post);
+Result<Released<Payload>> release_releases(Profile profile, const products::Releases& answer);
+// Whether a post is of this profile, and each of its thresholds one that it can draw.
+bool is_of_profile(Profile profile, const products::Sightings& post);
 
 // What lies in the outbox since before a restart, released again: only if it is, octet for octet,
 // a payload of a ledger leaf that has not been sent. Code::denied otherwise.

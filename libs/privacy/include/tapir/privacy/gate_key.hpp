@@ -39,10 +39,15 @@ public:
     Fingerprint fingerprint(std::string_view name) const;
     // 64 uniform bits that belong to this name, product and day.
     std::uint64_t draw(Product product, std::string_view name) const;
+    // A tag bound to one form of a name: tags of two forms have nothing in common, also where the
+    // gate made both from the tag of their domain.
+    std::uint64_t bound(Fingerprint form, std::uint64_t tag) const;
     // The UUID of an event with this content, today.
     std::string message_id(std::string_view content) const;
     // The second of the minute, 0 to 59, at which this edge sends its batches today.
     unsigned batch_second() const;
+    // ... and at which the site of this name speaks with its aggregator.
+    unsigned group_second(std::string_view site) const;
 
 private:
     using Half = std::array<std::uint64_t, 2>;

@@ -11,6 +11,10 @@
 // up to three networks. A set bit may stand for two clients, never two bits for one, and the first
 // client's network is not known: so each error is on the side of silence. Where a table is full the
 // oldest of its set goes, counted. Families are counted apart. One thread at a time.
+//
+// Without cells (`cell_count` 0) every name begins in stage two: that costs 96 octets for a name
+// that one client asked for, and as long as nothing is evicted the result is the same in whatever
+// order sightings come.
 #pragma once
 
 #include <array>
@@ -48,9 +52,9 @@ inline constexpr std::size_t pending_cell_count_max = 1U << 26U;
 inline constexpr std::size_t pending_name_count_max = 1U << 24U;
 
 struct PendingLimits {
-    std::size_t cell_count = 1U << 20U;  // stage one: 8 octets each; rounded up to 2^n, >= 8
+    std::size_t cell_count = 1U << 20U;  // stage one: 8 octets each; rounded up to 2^n, >= 8; or 0
     std::size_t name_count = 1U << 16U;  // stage two: 96 octets each; rounded up to 2^n, >= 8
-    unsigned starts_an_hour_max = 200;   // pending names that one client may start (R2)
+    unsigned starts_an_hour_max = 200;   // pending names that one client may start (R2); 0: any
 };
 
 class Pending {
@@ -67,11 +71,14 @@ public:
     template <class Draw>
     PendingOutcome count(const Sighting& sighting, unsigned threshold_min, const Draw& draw) {
         const Seen seen = see(sighting);
+        was_news_ = seen.is_news;
         if (seen.name == nullptr || seen.clients < threshold_min || seen.networks < networks_min_) {
             return seen.outcome;
         }
         return decide(seen, draw());
     }
+    // Whether the sighting counted last said anything new: a client or a network.
+    bool was_news() const { return was_news_; }
     // Asks for the memory that count() will read. Purely for speed.
     void prefetch(const Sighting& sighting) const;
 
@@ -110,6 +117,7 @@ private:
         Name* name = nullptr;
         unsigned clients = 0;
         unsigned networks = 0;
+        bool is_news = false;
     };
 
     Seen see(const Sighting& sighting);
@@ -129,6 +137,7 @@ private:
     std::vector<Name> names_;           // sets of 4
     std::vector<std::uint8_t> starts_;  // two rows of counters, each client in both
     std::uint32_t arrivals_ = 0;
+    bool was_news_ = false;
     std::uint64_t cells_evicted_ = 0;
     std::uint64_t names_evicted_ = 0;
 };

@@ -28,9 +28,12 @@ std::optional<Profile> profile_named(std::string_view name);
 enum class Product : std::uint8_t {
     histogram,
     new_qname,
-    by_person,  // a name that a person decided to tell of; it leaves among those of new_qname
+    by_person,     // a name that a person decided to tell of; it leaves among those of new_qname
+    by_exception,  // a suspect's registered domain (exceptions.hpp); it leaves among them too
+    sightings,     // what a site tells the aggregator of its operator
+    releases,      // what the aggregator answers
 };
-inline constexpr std::size_t product_count = 3;
+inline constexpr std::size_t product_count = 6;
 std::string_view to_string(Product product);
 
 // How many clients, of one address family, must stand behind what leaves (R2, R3): `centre` plus
@@ -51,8 +54,10 @@ enum class Form : std::uint8_t {
     // Its registered domain; once that is released, and each from the threshold on: the whole name
     // and "*." with its parent, coarsened. Below a parent that is a wildcard, "*." with that alone.
     ladder,
-    as_asked,  // the whole name, in the case in which it was asked
-    as_given,  // the whole name, in lower case, if no label of it would be coarsened
+    as_asked,           // the whole name, in the case in which it was asked
+    as_given,           // the whole name, in lower case, if no label of it would be coarsened
+    registered_domain,  // nothing else of the name
+    keyed,              // no name: a fingerprint under a key that who receives it does not have
 };
 
 // What is done to numbers (R5).
@@ -73,12 +78,15 @@ struct Rule {
     bool sketches;       // whether the columns of sketches are filled
     unsigned time_s;     // no time in the product is finer than this
     unsigned size_step;  // a batch is filled to a multiple of so many octets; 1: not filled
+    std::optional<unsigned> a_day_max{};  // in a UTC day; beyond it nothing leaves
 };
 
 // The minutes of the intervals after the first (R5): a row short of its threshold in one goes whole
 // into the next, and after the last nowhere. Where there is no threshold none is short.
 inline constexpr std::array<std::int64_t, 2> wider_intervals{10, 60};
 
+// Of `sightings` and `releases` there is no row for `compatible`: it has no thresholds to reach
+// together.
 std::span<const Rule> release_table();
 const Rule& rule_for(Product product, Profile profile);
 

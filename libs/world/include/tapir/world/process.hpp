@@ -62,6 +62,10 @@ void lower_thread_priority();
 // No core dumps and no debugger on this process: keys and clients' tags are in its memory.
 Result<void> forbid_core_dumps();
 
+// Nothing of this process goes to swap, now or later. `unavailable` where RLIMIT_MEMLOCK is not
+// infinite: under a limit, memory would run out at it.
+Result<void> lock_memory();
+
 // Whole pages for a secret: locked in memory if the system allows it, never in a core dump, wiped
 // before they are given back.
 class SecretPages {
