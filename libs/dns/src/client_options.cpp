@@ -40,39 +40,52 @@ bool clear_options(std::span<std::byte> rdata) {
     return true;
 }
 
-// Where the last record ends.
-std::optional<std::size_t> clear_records(std::span<std::byte> message) {
+// What of a message is options, and where its last record ends.
+struct Layout {
+    std::size_t options_offset = 0;
+    std::size_t options_size = 0;
+    std::size_t end = 0;
+    friend bool operator==(const Layout&, const Layout&) = default;
+};
+
+// Nothing if the records cannot be told apart, or if there are two OPTs (RFC 6891, 6.1.1: one).
+std::optional<Layout> layout_of(std::span<const std::byte> message) {
     NameBuffer scratch;
     const auto parsed = Message::parse(message, Depth::standard, scratch);
     if (!parsed || parsed->records_broken) {
         return std::nullopt;
     }
-    std::size_t end = parsed->records_offset;
+    Layout layout{.end = parsed->records_offset};
     RecordReader records(*parsed);
     while (records.next()) {
         const Record& record = records.record();
-        end = record.rdata_offset + record.rdata.size();
-        if (record.type == RrType::opt &&
-            !clear_options(message.subspan(record.rdata_offset, record.rdata.size()))) {
+        layout.end = record.rdata_offset + record.rdata.size();
+        if (record.type != RrType::opt) {
+            continue;
+        }
+        if (layout.options_offset != 0) {
             return std::nullopt;
         }
+        layout.options_offset = record.rdata_offset;
+        layout.options_size = record.rdata.size();
     }
-    if (records.error()) {
-        return std::nullopt;
-    }
-    return end;
+    return records.error() ? std::nullopt : std::optional(layout);
 }
 
 }  // namespace
 
 std::optional<std::size_t> clear_client_options(std::span<std::byte> message) {
-    const auto end = clear_records(message);
-    if (!end || *end == message.size()) {
-        return end;
+    const auto layout = layout_of(message);
+    if (!layout || !clear_options(message.subspan(layout->options_offset, layout->options_size))) {
+        return std::nullopt;
     }
-    // A pointer goes backwards, but the label that it leads to may reach past the last record: then
-    // what would be kept is no message.
-    return clear_records(message.first(*end)) == end ? end : std::nullopt;
+    if (layout->options_size == 0 && layout->end == message.size()) {
+        return layout->end;
+    }
+    // A pointer goes backwards, but the label that it leads to may reach into the options or past
+    // the last record: then what would be kept is another message than this one, or none.
+    return layout_of(message.first(layout->end)) == layout ? std::optional(layout->end)
+                                                           : std::nullopt;
 }
 
 }  // namespace tapir::dns

@@ -77,14 +77,17 @@ TEST(ClientOptions, AreClearedAmongOthersAndInEverySection) {
     EXPECT_FALSE(contains(message, address));
     EXPECT_TRUE(contains(message, "ns1"));
 
-    MessageWriter writer({.id = 7, .flags = 0x8180});
-    EXPECT_TRUE(writer.add_question(Name(), RrType::a, RrClass::in));
+    MessageWriter all({.id = 7, .flags = 0x8180});
     for (const Section section : {Section::answer, Section::authority, Section::additional}) {
-        EXPECT_TRUE(writer.add_record(section, Name(), RrType::opt, RrClass{1232}, 0, subnet()));
+        MessageWriter one({.id = 7, .flags = 0x8180});
+        EXPECT_TRUE(one.add_record(section, Name(), RrType::opt, RrClass{1232}, 0, subnet()));
+        EXPECT_TRUE(all.add_record(section, Name(), RrType::opt, RrClass{1232}, 0, subnet()));
+        message = to_bytes(one.view());
+        EXPECT_TRUE(clear_client_options(message).has_value());
+        EXPECT_FALSE(contains(message, address));
     }
-    message = to_bytes(writer.view());
-    EXPECT_TRUE(clear_client_options(message).has_value());
-    EXPECT_FALSE(contains(message, address));
+    message = to_bytes(all.view());
+    EXPECT_EQ(clear_client_options(message), std::nullopt);
 }
 
 TEST(ClientOptions, LeaveNothingBehindTheMessage) {
@@ -121,6 +124,22 @@ TEST(ClientOptions, AreNotSearchedForInWhatCannotBeRead) {
         "\001\000\000\000\000\000\000\001\000\001\000\000\000",
         73));
     EXPECT_EQ(clear_client_options(reaching), std::nullopt);
+}
+
+// The OPT's own name leads to a label that ends where the option's code is read as the next one's
+// length: 8, with a root behind it; when it is 12, for padding, the name goes on past the message.
+TEST(ClientOptions, AreNotKeptWhereANameReachesIntoThem) {
+    Bytes message =
+        to_bytes(std::string("\0\7\x81\x80\0\0\0\0\0\0\0\2"        // two records
+                             "\0\0\x10\0\1\0\0\0\0\0\1\x0D"        // at 23 a label of 13
+                             "\xC0\x17\0\x29\4\xD0\0\0\0\0\0\x0C"  // OPT, its name at 23
+                             "\0\x08\0\x08\0\1\x20\0\xC0\0\0\x4D",
+                             48));
+    Bytes server = message;
+    server[37] = std::byte{9};  // EXPIRE: stays, and so does the name
+    server[47] = std::byte{0};
+    EXPECT_EQ(clear_client_options(message), std::nullopt);
+    EXPECT_EQ(clear_client_options(server), server.size());
 }
 
 }  // namespace
