@@ -51,18 +51,24 @@ TEST(Simulator, RepeatsItself) {
 }
 
 // Away for longer than the edge keeps things: what is lost is the oldest, and counted.
-TEST(Simulator, CountsWhatACoreThatWasAwayForHoursCosts) {
-    const AwayReport all = run_away({.frames_per_second = 2, .hours = 3});
+TEST(Simulator, LosesNothingWhileTheCoreIsAwayForHours) {
+    const AwayReport all = run_away({.frames_per_second = 2, .hours = 2});
     EXPECT_TRUE(all.broken.empty()) << lines(all.broken);
     EXPECT_EQ(all.sent, all.accepted);
-    EXPECT_GT(all.waiting_most, 170U);
+    EXPECT_GT(all.waiting_most, 110U);
     EXPECT_GT(all.histograms, 170U);
+}
+
+TEST(Simulator, CountsWhatGetsTooOldWhileTheCoreIsAway) {
     const AwayReport some = run_away(
-        {.frames_per_second = 2, .hours = 3, .settings = {"outbox.age_max=1h"}, .may_lose = true});
+        {.frames_per_second = 2, .hours = 2, .settings = {"outbox.age_max=1h"}, .may_lose = true});
     EXPECT_TRUE(some.broken.empty()) << lines(some.broken);
-    EXPECT_GT(some.lost_too_old, 110U);
+    EXPECT_GT(some.lost_too_old, 50U);
     EXPECT_EQ(some.lost_no_room, 0U);
-    EXPECT_LT(some.histograms, all.histograms);
+    EXPECT_GT(some.sent, 0U);
+}
+
+TEST(Simulator, CountsWhatHasNoRoomWhileTheCoreIsAway) {
     const AwayReport room = run_away({.frames_per_second = 2,
                                       .hours = 3,
                                       .settings = {"outbox.size_max=1MiB"},

@@ -90,6 +90,7 @@ Pending::Seen Pending::see(const Sighting& sighting) {
         }
         std::copy(set + i + 1, set + cells_in_set, set + i);
         set[cells_in_set - 1] = 0;
+        --cells_used_;
         Name& name = new_name(key);
         name.bits[(first_tag & bitmap_mask) / 64] |= std::uint64_t{1} << (first_tag % 64);
         return count_in(name, sighting);
@@ -97,7 +98,7 @@ Pending::Seen Pending::see(const Sighting& sighting) {
     if (!may_start(sighting.client_day)) {
         return {.outcome = PendingOutcome::capped};
     }
-    cells_evicted_ += set[cells_in_set - 1] != 0 ? 1 : 0;
+    ++(set[cells_in_set - 1] != 0 ? cells_evicted_ : cells_used_);
     std::copy_backward(set, set + cells_in_set - 1, set + cells_in_set);
     set[0] = prefix | tag;
     if (set[0] == 0) {
@@ -149,7 +150,7 @@ Pending::Name& Pending::new_name(std::uint64_t key) {
             chosen = &set[i];
         }
     }
-    names_evicted_ += chosen->key != 0 ? 1 : 0;
+    ++(chosen->key != 0 ? names_evicted_ : names_used_);
     *chosen = Name{};
     chosen->key = key;
     chosen->started = ++arrivals_;
@@ -217,16 +218,8 @@ void Pending::start_day() {
     std::ranges::fill(cells_, 0);
     std::ranges::fill(names_, Name{});
     arrivals_ = 0;
-}
-
-std::size_t Pending::cells_used() const {
-    return static_cast<std::size_t>(
-        std::ranges::count_if(cells_, [](std::uint64_t cell) { return cell != 0; }));
-}
-
-std::size_t Pending::names_used() const {
-    return static_cast<std::size_t>(
-        std::ranges::count_if(names_, [](const Name& name) { return name.key != 0; }));
+    cells_used_ = 0;
+    names_used_ = 0;
 }
 
 std::size_t Pending::memory_size() const {

@@ -50,7 +50,23 @@ TEST(Pending, TellsHowFullItIs) {
     EXPECT_EQ(pending.names_used(), 0U);
     pending.count(sighting(3, 1), 10);  // a second client: it moves up
     EXPECT_EQ(pending.names_used(), 1U);
-    EXPECT_LE(pending.cells_used(), pending.cell_count());
+    EXPECT_EQ(pending.cells_used(), 9U);
+    pending.start_day();
+    EXPECT_EQ(pending.cells_used(), 0U);
+    EXPECT_EQ(pending.names_used(), 0U);
+}
+
+// Whatever comes: a place more for each that is new, none where another goes for it.
+TEST(Pending, IsFullWhenItHasToForget) {
+    Pending pending({.cell_count = 64, .name_count = 16}, 0);
+    for (std::uint64_t name = 0; name < 5000; ++name) {
+        pending.count(sighting(name, 0), 10);
+        pending.count(sighting(name - name % 3, 1), 10);
+    }
+    EXPECT_EQ(pending.cells_used(), pending.cell_count());
+    EXPECT_EQ(pending.names_used(), pending.name_count());
+    EXPECT_GT(pending.cells_evicted(), 0U);
+    EXPECT_GT(pending.names_evicted(), 0U);
 }
 
 TEST(Pending, DoesNotCountAClientTwice) {

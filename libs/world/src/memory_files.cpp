@@ -70,21 +70,13 @@ Result<void> MemoryFiles::may_change(const std::string& path, std::uint64_t more
         (parent == nodes_.end() || !parent->second.is_directory)) {
         return fail_errno(path, parent == nodes_.end() ? ENOENT : ENOTDIR);
     }
-    return more > 0 && used_locked() + more > capacity_ ? Result<void>(fail_errno(path, ENOSPC))
-                                                        : Result<void>();
+    return more > 0 && used_ + more > capacity_ ? Result<void>(fail_errno(path, ENOSPC))
+                                                : Result<void>();
 }
 
 std::uint64_t MemoryFiles::used() const {
     const std::lock_guard lock(mutex_);
-    return used_locked();
-}
-
-std::uint64_t MemoryFiles::used_locked() const {
-    std::uint64_t used = 0;
-    for (const auto& [name, node] : nodes_) {
-        used += node.content.size();
-    }
-    return used;
+    return used_;
 }
 
 Result<Bytes> MemoryFiles::read(const std::string& path, std::size_t size_max) {
@@ -101,9 +93,14 @@ Result<Bytes> MemoryFiles::read(const std::string& path, std::size_t size_max) {
 
 Result<Bytes> MemoryFiles::read_at(const std::string& path, std::uint64_t offset,
                                    std::size_t count) {
-    const Bytes all = TRY(read(path, SIZE_MAX - 1));
+    const std::lock_guard lock(mutex_);
+    const auto it = nodes_.find(normal(path));
+    if (it == nodes_.end() || it->second.is_directory) {
+        return fail_errno(path, it == nodes_.end() ? ENOENT : EISDIR);
+    }
+    const ByteView all = it->second.content;
     const auto from = static_cast<std::size_t>(std::min<std::uint64_t>(offset, all.size()));
-    return to_bytes(ByteView(all).subspan(from, std::min(count, all.size() - from)));
+    return to_bytes(all.subspan(from, std::min(count, all.size() - from)));
 }
 
 Result<std::unique_ptr<const MappedFile>> MemoryFiles::map(const std::string& path) {
@@ -120,6 +117,7 @@ Result<void> MemoryFiles::write_atomically(const std::string& path, ByteView con
     if (node.is_directory) {
         return fail_errno(path, EISDIR);
     }
+    used_ += content.size() - node.content.size();
     node = {to_bytes(content), mode, false, ++inodes_, 0};
     return {};
 }
@@ -136,6 +134,7 @@ Result<void> MemoryFiles::append(const std::string& path, ByteView content, File
     // Room for no more than is there, so that used() is what the memory holds.
     it->second.content.reserve(it->second.content.size() + content.size());
     tapir::append(it->second.content, content);
+    used_ += content.size();
     ++it->second.changes;
     return {};
 }
@@ -148,6 +147,7 @@ Result<void> MemoryFiles::truncate(const std::string& path, std::uint64_t size) 
     if (it == nodes_.end()) {
         return fail_errno(path, ENOENT);
     }
+    used_ += size - it->second.content.size();
     it->second.content.resize(static_cast<std::size_t>(size));
     ++it->second.changes;
     return {};
@@ -166,17 +166,17 @@ Result<void> MemoryFiles::rename(const std::string& from, const std::string& to)
         return {};
     }
     // A folder takes what is in it along.
-    std::map<std::string, Node> moved;
-    for (auto it = nodes_.begin(); it != nodes_.end();) {
-        if (it->first == source || it->first.starts_with(source + "/")) {
-            moved[target + it->first.substr(source.size())] = std::move(it->second);
-            it = nodes_.erase(it);
-        } else {
-            ++it;
-        }
+    std::vector<std::string> names{source};
+    const std::string inside = source + "/";
+    for (auto it = nodes_.lower_bound(inside); it != nodes_.end() && it->first.starts_with(inside);
+         ++it) {
+        names.push_back(it->first);
     }
-    for (auto& [name, node] : moved) {
-        nodes_[name] = std::move(node);
+    for (const std::string& name : names) {
+        auto moved = nodes_.extract(name);
+        moved.key() = target + name.substr(source.size());
+        erase(moved.key());
+        nodes_.insert(std::move(moved));
     }
     return {};
 }
@@ -189,7 +189,17 @@ Result<void> MemoryFiles::remove(const std::string& path) {
     if (next != nodes_.end() && next->first.starts_with(name + "/")) {
         return fail_errno(path, ENOTEMPTY);
     }
-    return nodes_.erase(name) == 1 ? Result<void>() : Result<void>(fail_errno(path, ENOENT));
+    return erase(name) ? Result<void>() : Result<void>(fail_errno(path, ENOENT));
+}
+
+bool MemoryFiles::erase(const std::string& name) {
+    const auto it = nodes_.find(name);
+    if (it == nodes_.end()) {
+        return false;
+    }
+    used_ -= it->second.content.size();
+    nodes_.erase(it);
+    return true;
 }
 
 Result<void> MemoryFiles::make_directories(const std::string& path, FileMode mode) {
@@ -220,12 +230,20 @@ Result<std::vector<DirectoryEntry>> MemoryFiles::list(const std::string& directo
         return fail_errno(directory, self == nodes_.end() ? ENOENT : ENOTDIR);
     }
     std::vector<DirectoryEntry> out;
-    for (const auto& [path, node] : nodes_) {
-        if (folder_of(path) == name && path != name) {
-            out.push_back({path.substr(path.find_last_of('/') + 1), node.is_directory});
+    const std::string inside = name == "." ? "" : name == "/" ? name : name + "/";
+    for (auto it = nodes_.lower_bound(inside);
+         it != nodes_.end() && it->first.starts_with(inside);) {
+        const std::size_t end = it->first.find('/', inside.size());
+        if (end != std::string::npos) {
+            // What is in a folder has been told by the folder; '0' comes after '/'.
+            it = nodes_.lower_bound(it->first.substr(0, end) + '0');
+            continue;
         }
+        if (it->first != inside) {
+            out.push_back({it->first.substr(inside.size()), it->second.is_directory});
+        }
+        ++it;
     }
-    std::sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
     return out;
 }
 

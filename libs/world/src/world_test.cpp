@@ -208,8 +208,14 @@ TYPED_TEST(AnyFiles, ListsSortedAndTellsFoldersApart) {
     ASSERT_TRUE(this->files().append(this->at("b"), {}));
     ASSERT_TRUE(this->files().append(this->at("a"), {}));
     ASSERT_TRUE(this->files().append(this->at("c/d/e"), {}));
+    // In the order of octets one goes before what is in "c", one after it.
+    ASSERT_TRUE(this->files().append(this->at("c+"), {}));
+    ASSERT_TRUE(this->files().append(this->at("c0"), {}));
     EXPECT_EQ(this->files().list(this->disk_.root).value(),
-              (std::vector<DirectoryEntry>{{"a", false}, {"b", false}, {"c", true}}));
+              (std::vector<DirectoryEntry>{
+                  {"a", false}, {"b", false}, {"c", true}, {"c+", false}, {"c0", false}}));
+    EXPECT_EQ(this->files().list(this->at("c")).value(),
+              (std::vector<DirectoryEntry>{{"d", true}}));
     EXPECT_EQ(this->files().remove(this->at("c/d")).error().code(), Code::conflict);
     EXPECT_FALSE(this->files().make_directories(this->at("a/x")));
     EXPECT_EQ(this->files().list(this->at("a")).error().code(), Code::invalid);

@@ -96,9 +96,9 @@ public:
     std::uint64_t cells_evicted() const { return cells_evicted_; }
     std::uint64_t names_evicted() const { return names_evicted_; }
     std::size_t memory_size() const;  // octets, fixed
-    // How many places are taken, of how many. Looks at all of them: once a minute, not a frame.
-    std::size_t cells_used() const;
-    std::size_t names_used() const;
+    // How many places are taken, of how many.
+    std::uint64_t cells_used() const { return cells_used_; }
+    std::uint64_t names_used() const { return names_used_; }
     std::size_t cell_count() const { return cells_.size(); }
     std::size_t name_count() const { return names_.size(); }
 
@@ -138,6 +138,8 @@ private:
     std::vector<std::uint8_t> starts_;  // two rows of counters, each client in both
     std::uint32_t arrivals_ = 0;
     bool was_news_ = false;
+    std::uint64_t cells_used_ = 0;
+    std::uint64_t names_used_ = 0;
     std::uint64_t cells_evicted_ = 0;
     std::uint64_t names_evicted_ = 0;
 };

@@ -155,11 +155,12 @@ private:
         std::int64_t changes = 0;
     };
     Result<void> may_change(const std::string& path, std::uint64_t more) const;
-    std::uint64_t used_locked() const;
+    bool erase(const std::string& name);
 
     mutable std::mutex mutex_;
     std::map<std::string, Node> nodes_;  // by normalised path
     std::uint64_t capacity_;
+    std::uint64_t used_ = 0;    // octets of all contents
     std::uint64_t inodes_ = 0;  // given out
     std::optional<Error> failure_;
 };
