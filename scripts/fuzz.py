@@ -10,6 +10,7 @@ found (build/fuzz/corpus). Logs, findings and the table go to build/fuzz. Exit s
 """
 
 import argparse
+import base64
 import concurrent.futures
 import datetime
 import os
@@ -26,6 +27,8 @@ RSS_MAX_MIB = 2048
 INPUT_TIMEOUT_S = 30  # for the slowest input on a busy machine
 CORPUS_SIZE_MAX = 32 << 10  # octets of one corpus in the tree
 CORPUS_COUNT_MAX = 80  # inputs of one corpus in the tree
+INPUT_SHOWN_MAX = 6 << 10  # octets
+LINES_SHOWN_MAX = 60
 ALLOCATES_ELSEWHERE = {"lake/gate"}  # DuckDB's stacks say nothing: not remembering them makes it twice as fast
 HEAD = ("| fuzzer | date | seconds | executions | exec/s | edges | features | inputs | peak MiB | findings |\n"
         "|---|---|---|---|---|---|---|---|---|---|")
@@ -105,6 +108,16 @@ class Fuzzer:
         return (f"| {self.subject} | {date} | {time.time() - began:.0f} | {stats.get('number_of_executed_units', '?')} | "
                 f"{stats.get('average_exec_per_sec', '?')} | {edges} | {features} | {inputs} | "
                 f"{stats.get('peak_rss_mb', '?')} | {finding} |")
+
+    def last_words(self):
+        """What is needed to see a finding again where the folders are gone: what the program said of it, and the
+        inputs that are small."""
+        lines = self.log.read_text(errors="replace").splitlines()
+        said = [i for i, line in enumerate(lines) if "ERROR: " in line or "runtime error: " in line or "assertion" in line.lower()]
+        first = said[0] if said else len(lines) - LINES_SHOWN_MAX
+        inputs = [f"{path.name}: {base64.b64encode(path.read_bytes()).decode()}"
+                  for path in sorted(self.findings.glob("*")) if path.stat().st_size <= INPUT_SHOWN_MAX]
+        return "\n".join([*lines[max(first, 0):][:LINES_SHOWN_MAX], *inputs])
 
     def minimise(self):
         """Adds to the corpus in the tree what covers what it does not, as far as there is room; says how many."""
@@ -196,8 +209,8 @@ def main():
         list(pool.map(one, fuzzers))
     (WORK / "table.md").write_text("\n".join([HEAD, *sorted(rows)]) + "\n")
     for fuzzer in bad:
-        print(f"\nFINDING: {fuzzer.subject}: log {fuzzer.log.relative_to(ROOT)}, input in {fuzzer.findings.relative_to(ROOT)}",
-              file=sys.stderr)
+        print(f"\nFINDING: {fuzzer.subject}: log {fuzzer.log.relative_to(ROOT)}, input in {fuzzer.findings.relative_to(ROOT)}\n"
+              f"{fuzzer.last_words()}", file=sys.stderr)
     if words.minimise:
         for fuzzer in fuzzers:
             print(f"   {fuzzer.subject}: {fuzzer.minimise()} inputs more in the tree", flush=True)

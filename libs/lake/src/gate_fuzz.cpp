@@ -2,6 +2,7 @@
 // the new file has as many rows as were kept, and each keeps the rules of the lake. The mutator
 // changes the footer, which says where everything is, and the pages apart from each other.
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -12,6 +13,7 @@
 #include <string_view>
 
 #include <fmt/format.h>
+#include <malloc.h>
 
 #include "gate.hpp"
 #include "tapir/base/assert.hpp"
@@ -100,10 +102,23 @@ void check_kept(Gate& gate, const Rows& rows) {
 }
 
 // What the child's address space does to those who believe a footer that speaks of two hundred
-// million names: no memory. Without a limit the sanitizer would give gigabytes, or end everything.
+// million names: no memory, for one of them or for all together. Without a limit the sanitizer
+// would give gigabytes, or end everything.
+std::atomic<std::size_t> octets_given = 0;
+
 void* allocate(std::size_t size) {
     constexpr std::size_t size_max = child_memory_max / 4;
-    return size > size_max ? nullptr : std::malloc(std::max<std::size_t>(size, 1));
+    if (size > size_max || octets_given.load(std::memory_order_relaxed) + size > child_memory_max) {
+        return nullptr;
+    }
+    void* const octets = std::malloc(std::max<std::size_t>(size, 1));
+    octets_given.fetch_add(malloc_usable_size(octets), std::memory_order_relaxed);
+    return octets;
+}
+
+void give_back(void* octets) {
+    octets_given.fetch_sub(malloc_usable_size(octets), std::memory_order_relaxed);
+    std::free(octets);
 }
 
 void* allocate_or_throw(std::size_t size) {
@@ -129,22 +144,22 @@ void* operator new[](std::size_t size, const std::nothrow_t& /*tag*/) noexcept {
     return allocate(size);
 }
 void operator delete(void* octets) noexcept {
-    std::free(octets);
+    give_back(octets);
 }
 void operator delete[](void* octets) noexcept {
-    std::free(octets);
+    give_back(octets);
 }
 void operator delete(void* octets, std::size_t /*size*/) noexcept {
-    std::free(octets);
+    give_back(octets);
 }
 void operator delete[](void* octets, std::size_t /*size*/) noexcept {
-    std::free(octets);
+    give_back(octets);
 }
 void operator delete(void* octets, const std::nothrow_t& /*tag*/) noexcept {
-    std::free(octets);
+    give_back(octets);
 }
 void operator delete[](void* octets, const std::nothrow_t& /*tag*/) noexcept {
-    std::free(octets);
+    give_back(octets);
 }
 
 extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size,
