@@ -14,6 +14,7 @@
 #include "tapir/jose/jwk.hpp"
 #include "tapir/lake/lake.hpp"
 #include "tapir/net/http_server.hpp"
+#include "tapir/net/serving.hpp"
 #include "tapir/store/store.hpp"
 #include "tapir/world/chance.hpp"
 #include "tapir/world/clock.hpp"
@@ -104,20 +105,11 @@ Result<std::vector<std::unique_ptr<analysis::Analyser>>> make_analysers(const Se
     return analysers;
 }
 
-Result<net::Endpoint> endpoint(const Settings& settings, std::string_view key) {
-    const auto& text = settings.string(key);
-    auto parsed = net::Endpoint::parse(text);
-    if (!parsed || parsed->is_unix()) {
-        return settings.refuse(key, "ADDRESS:PORT", text);
-    }
-    return parsed;
-}
-
 Result<std::unique_ptr<net::HttpServer>> serve(const Settings& settings, net::HttpRoutes routes,
                                                const Log& log, Counters& counters) {
     net::HttpServerSettings server;
     server.name = "core";
-    server.listen = TRY(endpoint(settings, "listen"));
+    server.listen = TRY(net::endpoint_of(settings, "listen"));
     server.threads = static_cast<std::size_t>(settings.integer("limits.threads"));
     server.connections_max = static_cast<std::size_t>(settings.integer("limits.connections"));
     if (settings.string("tls.cert").empty()) {
@@ -140,31 +132,6 @@ Result<std::unique_ptr<net::HttpServer>> serve(const Settings& settings, net::Ht
     if (!started) {
         return settings.refuse("listen", "an address to listen on, and the files of tls",
                                started.error().what());
-    }
-    return started;
-}
-
-Result<std::unique_ptr<net::HttpServer>> serve_metrics(const Settings& settings, const Log& log,
-                                                       Counters& counters) {
-    if (settings.string("metrics.listen").empty()) {
-        return std::unique_ptr<net::HttpServer>();
-    }
-    net::HttpServerSettings server;
-    server.name = "metrics";
-    server.listen = TRY(endpoint(settings, "metrics.listen"));
-    server.connections_max = 32;
-    net::HttpRoutes routes;
-    routes.add({.method = "GET",
-                .path = "/metrics",
-                .handle =
-                    [&counters](const net::HttpRequest&) {
-                        return net::HttpResponse::text(200, counters.to_prometheus(),
-                                                       "text/plain; version=0.0.4");
-                    },
-                .subscribe = {}});
-    auto started = net::HttpServer::start(std::move(server), std::move(routes), log, counters);
-    if (!started) {
-        return settings.refuse("metrics.listen", "a free address", started.error().what());
     }
     return started;
 }
@@ -241,7 +208,7 @@ Result<void> run(const Settings& settings, const Log& log) {
     net::HttpRoutes routes;
     intake.add_routes(routes);
     feeds.add_routes(routes);
-    const auto metrics = TRY(serve_metrics(settings, log, ports.counters));
+    const auto metrics = TRY(net::serve_metrics(settings, log, ports.counters));
     const auto server = TRY(serve(settings, std::move(routes), log, ports.counters));
     const auto link = TRY(BrokerLink::open(
         settings, {ports.files, ports.clock, ports.chance, log, ports.counters, intake, feeds}));

@@ -4,6 +4,7 @@ Everything that the sites send passes a listener in between, which has a certifi
 """
 import base64
 import collections
+import functools
 import http.client
 import http.server
 import json
@@ -27,6 +28,10 @@ SOURCE = pathlib.Path(os.environ["TAPIR_SOURCE"])
 PATIENCE_S = 120
 sys.path.insert(0, str(SOURCE / "lab/real"))
 from frames import capture, dns_answer, dnstap_response  # noqa: E402
+from keys import Authority  # noqa: E402
+import processes  # noqa: E402
+
+wait_for = functools.partial(processes.wait_for, timeout_s=PATIENCE_S)
 
 SITES = ("site-1", "site-2", "site-3")
 CLIENTS = 9  # of a name at one site: fewer than any threshold, which is 10 at the least
@@ -34,39 +39,6 @@ TOGETHER = [f"together-{n}.se" for n in range(8)]
 TOO_FEW = "too-few.se"
 HEADER = struct.Struct("!4sBBHIIQII")
 RECORD = struct.Struct("!QBBHI")
-
-
-def wait_for(what, condition, patience_s=PATIENCE_S):
-    deadline = time.monotonic() + patience_s
-    while not (result := condition()):
-        assert time.monotonic() < deadline, f"waited {patience_s} s for {what}"
-        time.sleep(0.05)
-    return result
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def openssl(*words):
-    subprocess.run(["openssl", *map(str, words)], check=True, capture_output=True)
-
-
-def make_authority(folder, name):
-    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", folder / f"{name}.key",
-            "-out", folder / f"{name}.pem", "-days", "2", "-subj", f"/CN={name}")
-
-
-def make_certificate(folder, authority, name):
-    (folder / "san").write_text("subjectAltName=IP:127.0.0.1\n")
-    openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", folder / f"{name}.key",
-            "-out", folder / f"{name}.csr", "-subj", f"/CN={name}")
-    openssl("x509", "-req", "-in", folder / f"{name}.csr", "-CA", folder / f"{authority}.pem", "-CAkey",
-            folder / f"{authority}.key", "-CAcreateserial", "-days", "2", "-out", folder / f"{name}.pem", "-extfile",
-            folder / "san")
-    (folder / f"{name}.key").chmod(0o600)
 
 
 def address(number):
@@ -91,7 +63,7 @@ class Tap(threading.Thread):
                 subject = dict(pair[0] for pair in self.connection.getpeercert()["subject"])
                 site = subject["commonName"]
                 tap.posts[site].append((dict(self.headers), body))
-                context = ssl.create_default_context(cafile=folder / "operator.pem")
+                context = ssl.create_default_context(cafile=folder / "ca.pem")
                 context.load_cert_chain(folder / f"{site}.pem", folder / f"{site}.key")
                 onward = http.client.HTTPSConnection("127.0.0.1", to_port, context=context, timeout=20)
                 try:
@@ -116,7 +88,7 @@ class Tap(threading.Thread):
                 pass  # a site that stops hangs up
 
         self.server = Server(("127.0.0.1", 0), Handler)
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=folder / "operator.pem")
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=folder / "ca.pem")
         context.verify_mode = ssl.CERT_REQUIRED
         context.load_cert_chain(folder / "aggregator.pem", folder / "aggregator.key")
         self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
@@ -131,13 +103,13 @@ class Aggregation(unittest.TestCase):
         folder = tempfile.TemporaryDirectory(prefix="tapir-aggregation-")
         self.addCleanup(folder.cleanup)
         self.folder = pathlib.Path(folder.name)
-        make_authority(self.folder, "operator")
-        make_authority(self.folder, "somebody")
+        operator = Authority(self.folder)
         for name in ("aggregator", *SITES):
-            make_certificate(self.folder, "operator", name)
-        make_certificate(self.folder, "somebody", "stranger")
+            operator.issue(name)
+        Authority(self.folder / "somebody").issue("stranger")
         self.processes = {}
-        self.ports = {name: free_port() for name in ("aggregator", "aggregator-metrics", *SITES)}
+        servers = ("aggregator", "aggregator-metrics", *SITES)
+        self.ports = dict(zip(servers, processes.free_ports(len(servers))))
         self.start_aggregator()
         self.tap = Tap(self.folder, self.ports["aggregator"])
         self.tap.start()
@@ -161,7 +133,7 @@ class Aggregation(unittest.TestCase):
             listen = "127.0.0.1:{self.ports['aggregator']}"
             tls.cert = "{self.folder}/aggregator.pem"
             tls.key = "{self.folder}/aggregator.key"
-            tls.client_ca = "{self.folder}/operator.pem"
+            tls.client_ca = "{self.folder}/ca.pem"
             metrics.listen = "127.0.0.1:{self.ports['aggregator-metrics']}"
             """)
         self.start("aggregator", "aggregate", "--config", config)
@@ -182,7 +154,7 @@ class Aggregation(unittest.TestCase):
             client_networks = ["10.0.0.0/8"]
             release.batch_s = 1
             aggregation.url = "https://127.0.0.1:{self.tap.port}"
-            aggregation.ca = "{self.folder}/operator.pem"
+            aggregation.ca = "{self.folder}/ca.pem"
             aggregation.cert = "{self.folder}/{name}.pem"
             aggregation.key = "{self.folder}/{name}.key"
             aggregation.group_key = "{home}/group.key"
@@ -312,7 +284,7 @@ class Aggregation(unittest.TestCase):
 
     def test_who_is_not_of_the_operator_is_refused(self):
         def post(certificate, body=bytes(4096)):
-            context = ssl.create_default_context(cafile=self.folder / "operator.pem")
+            context = ssl.create_default_context(cafile=self.folder / "ca.pem")
             if certificate:
                 context.load_cert_chain(self.folder / f"{certificate}.pem", self.folder / f"{certificate}.key")
             to = http.client.HTTPSConnection("127.0.0.1", self.ports["aggregator"], context=context, timeout=20)
@@ -326,7 +298,7 @@ class Aggregation(unittest.TestCase):
 
         before = self.metric("aggregator-metrics", 'tapir_http_refused_total{server="aggregator",reason="tls"}')
         self.assertIsNone(post(None))
-        self.assertIsNone(post("stranger"))
+        self.assertIsNone(post("somebody/stranger"))
         wait_for("the refusals", lambda: self.metric(
             "aggregator-metrics", 'tapir_http_refused_total{server="aggregator",reason="tls"}') >= before + 2)
         # Who is, and sends what is none of ours, is told so, and it is counted.
@@ -370,7 +342,7 @@ class Aggregation(unittest.TestCase):
             return done.stderr
 
         tls = "".join(f'tls.{key} = "{self.folder}/{file}"\n' for key, file in
-                      (("cert", "aggregator.pem"), ("key", "aggregator.key"), ("client_ca", "operator.pem")))
+                      (("cert", "aggregator.pem"), ("key", "aggregator.key"), ("client_ca", "ca.pem")))
         self.assertIn("tls.cert: expected", refused("aggregate", 'listen = "127.0.0.1:1"\n'))
         self.assertIn(f"{config}:1: release.profile: expected", refused("aggregate", 'release.profile = "compatible"\n' + tls))
         (self.folder / "aggregator.key").chmod(0o644)

@@ -18,16 +18,6 @@ using namespace std::chrono_literals;
 constexpr std::string_view batches = "/edge/batches";
 constexpr Duration catch_up_max = 1h;
 
-std::uint64_t count_of(const store::Reader& store, std::string_view family) {
-    std::uint64_t count = 0;
-    if (const auto cursor = store.scan(family)) {
-        for (; (*cursor)->valid(); (*cursor)->next()) {
-            ++count;
-        }
-    }
-    return count;
-}
-
 // What of it the edge's disk still has.
 struct Kept {
     std::vector<std::uint64_t> sent;  // ascending

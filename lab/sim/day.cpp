@@ -41,16 +41,6 @@ double simulated(World& world) {
     return static_cast<double>(size) / mib;
 }
 
-std::uint64_t count_of(const store::Reader& store, std::string_view family) {
-    std::uint64_t count = 0;
-    if (const auto cursor = store.scan(family)) {
-        for (; (*cursor)->valid(); (*cursor)->next()) {
-            ++count;
-        }
-    }
-    return count;
-}
-
 struct Hour {
     double held = 0;       // resident, without the disks
     double heap_held = 0;  // in use, without the disks

@@ -2,6 +2,16 @@
 
 namespace tapir::sim {
 
+std::uint64_t count_of(const store::Reader& store, std::string_view family) {
+    std::uint64_t count = 0;
+    if (const auto cursor = store.scan(family)) {
+        for (; (*cursor)->valid(); (*cursor)->next()) {
+            ++count;
+        }
+    }
+    return count;
+}
+
 void Machine::bury(bool is_power_cut, Tally& tally) {
     ports_.reset();
     if (is_power_cut) {

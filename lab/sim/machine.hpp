@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "faults.hpp"
@@ -23,6 +24,9 @@
 #include "tapir/world/mortal_files.hpp"
 
 namespace tapir::sim {
+
+// How many keys a family has.
+std::uint64_t count_of(const store::Reader& store, std::string_view family);
 
 // Of one process; all of it dies with it.
 struct Ports {

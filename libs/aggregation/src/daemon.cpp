@@ -8,6 +8,7 @@
 #include "tapir/base/assert.hpp"
 #include "tapir/base/counters.hpp"
 #include "tapir/net/http_server.hpp"
+#include "tapir/net/serving.hpp"
 #include "tapir/world/chance.hpp"
 #include "tapir/world/clock.hpp"
 #include "tapir/world/files.hpp"
@@ -35,15 +36,6 @@ AggregatorSettings aggregator_settings(const Settings& settings) {
     return out;
 }
 
-Result<net::Endpoint> endpoint(const Settings& settings, std::string_view key) {
-    const std::string& text = settings.string(key);
-    auto parsed = net::Endpoint::parse(text);
-    if (!parsed || parsed->is_unix()) {
-        return settings.refuse(key, "ADDRESS:PORT", text);
-    }
-    return parsed;
-}
-
 // Without a certificate of each site nobody could say who sends: there is no way without TLS.
 Result<std::unique_ptr<net::HttpServer>> serve(const Settings& settings, net::HttpRoutes routes,
                                                const Log& log, Counters& counters) {
@@ -60,7 +52,7 @@ Result<std::unique_ptr<net::HttpServer>> serve(const Settings& settings, net::Ht
     }
     net::HttpServerSettings server;
     server.name = "aggregator";
-    server.listen = TRY(endpoint(settings, "listen"));
+    server.listen = TRY(net::endpoint_of(settings, "listen"));
     server.connections_max = static_cast<std::size_t>(settings.integer("limits.connections"));
     server.tls = net::TlsServerSettings{.certificate_file = settings.string("tls.cert"),
                                         .key_file = settings.string("tls.key"),
@@ -69,30 +61,6 @@ Result<std::unique_ptr<net::HttpServer>> serve(const Settings& settings, net::Ht
     if (!started) {
         return settings.refuse("listen", "an address to listen on, and the files of tls",
                                started.error().what());
-    }
-    return started;
-}
-
-Result<std::unique_ptr<net::HttpServer>> serve_metrics(const Settings& settings, const Log& log,
-                                                       Counters& counters) {
-    if (settings.string("metrics.listen").empty()) {
-        return std::unique_ptr<net::HttpServer>();
-    }
-    net::HttpServerSettings server;
-    server.name = "metrics";
-    server.listen = TRY(endpoint(settings, "metrics.listen"));
-    server.threads = 1;
-    net::HttpRoutes routes;
-    net::HttpRoute page;
-    page.path = "/metrics";
-    page.handle = [&counters](const net::HttpRequest&) {
-        return net::HttpResponse::text(200, counters.to_prometheus(),
-                                       "text/plain; version=0.0.4; charset=utf-8");
-    };
-    routes.add(std::move(page));
-    auto started = net::HttpServer::start(std::move(server), std::move(routes), log, counters);
-    if (!started) {
-        return settings.refuse("metrics.listen", "a free address and port", started.error().what());
     }
     return started;
 }
@@ -154,7 +122,7 @@ Result<void> run(const Settings& settings, const std::string& version, world::St
     Aggregator aggregator(aggregator_settings(settings), {clock, chance, log, counters});
     net::HttpRoutes routes;
     aggregator.add_routes(routes);
-    const auto metrics = TRY(serve_metrics(settings, log, counters));
+    const auto metrics = TRY(net::serve_metrics(settings, log, counters));
     const auto server = TRY(serve(settings, std::move(routes), log, counters));
     log.info("aggregator", "ready: what was pending before is forgotten",
              {{"listen", settings.string("listen")},

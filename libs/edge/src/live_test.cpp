@@ -216,47 +216,54 @@ public:
     std::uint64_t batches = 0;
 };
 
-TEST(Pipeline, DropsAndCountsRatherThanWait) {
-    world::SystemFiles files;
-    const auto lists = load_lists(files, settings_of({}), privacy::Profile::standard);
+// One worker, whose answers nobody takes while the consumer's gate is held.
+struct StuckPipeline {
     StuckConsumer consumer;
-    PipelineSettings settings;
-    settings.drops_when_full = true;
-    Pipeline pipeline(settings, *lists, DayKeys(public_test_day_key()), DataClock(), consumer);
+    Pipeline pipeline{settings(), lists(), DayKeys(public_test_day_key()), DataClock(), consumer};
+
+private:
+    static PipelineSettings settings() {
+        PipelineSettings out;
+        out.drops_when_full = true;
+        return out;
+    }
+    static std::shared_ptr<const Lists> lists() {
+        world::SystemFiles files;
+        return load_lists(files, settings_of({}), privacy::Profile::standard).take();
+    }
+};
+
+TEST(Pipeline, DropsAndCountsRatherThanWait) {
+    StuckPipeline stuck;
     const Bytes frame = frame_of({.client = client_of(1)});
     const std::uint64_t count = 3 * batch_queue_max * batch_frame_count_max;
     {
-        const std::lock_guard lock(consumer.gate);
+        const std::lock_guard lock(stuck.consumer.gate);
         for (std::uint64_t i = 0; i < count; ++i) {
-            pipeline.add(frame);
+            stuck.pipeline.add(frame);
         }
     }
-    pipeline.finish();
-    const std::uint64_t dropped = pipeline.take_dispatcher_fates().of(Fate::dropped_overload);
+    stuck.pipeline.finish();
+    const std::uint64_t dropped = stuck.pipeline.take_dispatcher_fates().of(Fate::dropped_overload);
     EXPECT_GT(dropped, 0U);
-    EXPECT_EQ(dropped + consumer.batches * batch_frame_count_max, count);
+    EXPECT_EQ(dropped + stuck.consumer.batches * batch_frame_count_max, count);
 }
 
 // Resolvers write each frame by itself: a worker that stands still for a moment loses none of them.
 TEST(Pipeline, KeepsManySmallReadsOfABurst) {
-    world::SystemFiles files;
-    const auto lists = load_lists(files, settings_of({}), privacy::Profile::standard);
-    StuckConsumer consumer;
-    PipelineSettings settings;
-    settings.drops_when_full = true;
-    Pipeline pipeline(settings, *lists, DayKeys(public_test_day_key()), DataClock(), consumer);
+    StuckPipeline stuck;
     const Bytes frame = frame_of({.client = client_of(1)});
     const std::uint64_t count = 20 * batch_queue_max;
     {
-        const std::lock_guard lock(consumer.gate);
+        const std::lock_guard lock(stuck.consumer.gate);
         // What is on its way to the consumer stands still too.
         for (std::uint64_t i = 0; i < count; ++i) {
-            pipeline.add(frame);
-            pipeline.flush();
+            stuck.pipeline.add(frame);
+            stuck.pipeline.flush();
         }
     }
-    pipeline.finish();
-    EXPECT_EQ(pipeline.take_dispatcher_fates().of(Fate::dropped_overload), 0U);
+    stuck.pipeline.finish();
+    EXPECT_EQ(stuck.pipeline.take_dispatcher_fates().of(Fate::dropped_overload), 0U);
 }
 
 // The requests as a core sees them.

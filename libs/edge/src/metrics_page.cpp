@@ -4,6 +4,7 @@
 
 #include "gauges.hpp"
 #include "tapir/net/http_server.hpp"
+#include "tapir/net/serving.hpp"
 #include "tapir/net/stream.hpp"
 
 namespace tapir::edge {
@@ -40,8 +41,7 @@ Result<std::unique_ptr<MetricsPage>> MetricsPage::open(const std::string& endpoi
     metrics.path = "/metrics";
     metrics.handle = [&counters](const net::HttpRequest&) {
         show_process(counters);
-        return net::HttpResponse::text(200, counters.to_prometheus(),
-                                       "text/plain; version=0.0.4; charset=utf-8");
+        return net::metrics_response(counters);
     };
     routes.add(std::move(metrics));
     net::HttpRoute state;

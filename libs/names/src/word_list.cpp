@@ -6,6 +6,7 @@
 #include <cstring>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -89,26 +90,41 @@ std::uint64_t WordList::key_of(std::uint32_t start, std::size_t depth) const {
 
 // Eight octets at a time: the words themselves are looked at once for each eight that they share.
 // Words that differ in nothing but where they end (a NUL is an octet too) are told apart by size.
-// NOLINTNEXTLINE(misc-no-recursion): as deep as a word is long, eight octets a time
 void WordList::sort_from(Key* first, Key* last, std::size_t depth) const {
-    std::sort(first, last, [](const Key& a, const Key& b) { return a.octets < b.octets; });
-    for (Key* from = first; from != last;) {
-        Key* const to =
-            std::find_if(from, last, [from](const Key& key) { return key.octets != from->octets; });
-        if (to - from > 1) {
-            for (Key* key = from; key != to; ++key) {
-                prefetch(key, last);
-                key->octets = key_of(key->start, depth + key_size);
-            }
-            const auto size_of = [this](const Key& key) { return at(key.start).size(); };
-            Key* const longer = std::partition(from, to, [&](const Key& key) {
-                return key.octets == 0 && size_of(key) <= depth + key_size;
-            });
-            std::sort(from, longer,
-                      [&](const Key& a, const Key& b) { return size_of(a) < size_of(b); });
-            sort_from(longer, to, depth + key_size);
+    const auto by_octets = [](const Key& a, const Key& b) { return a.octets < b.octets; };
+    const auto size_of = [this](const Key& key) { return at(key.start).size(); };
+    struct Run {
+        Key* from;
+        Key* last;
+        std::size_t depth;
+    };
+    std::sort(first, last, by_octets);
+    // One for each eight octets of the word that is looked at: so few, however many words.
+    std::vector<Run> runs{{first, last, depth}};
+    while (!runs.empty()) {
+        const Run run = runs.back();
+        if (run.from == run.last) {
+            runs.pop_back();
+            continue;
         }
-        from = to;
+        Key* const from = run.from;
+        Key* const to = std::find_if(from, run.last,
+                                     [from](const Key& key) { return key.octets != from->octets; });
+        runs.back().from = to;
+        if (to - from == 1) {
+            continue;
+        }
+        const std::size_t deeper = run.depth + key_size;
+        for (Key* key = from; key != to; ++key) {
+            prefetch(key, run.last);
+            key->octets = key_of(key->start, deeper);
+        }
+        Key* const longer = std::partition(
+            from, to, [&](const Key& key) { return key.octets == 0 && size_of(key) <= deeper; });
+        std::sort(from, longer,
+                  [&](const Key& a, const Key& b) { return size_of(a) < size_of(b); });
+        std::sort(longer, to, by_octets);
+        runs.push_back({longer, to, deeper});
     }
 }
 

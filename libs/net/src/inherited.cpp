@@ -1,7 +1,7 @@
 #include "tapir/net/inherited.hpp"
 
+#include <algorithm>
 #include <charconv>
-#include <cstdlib>
 #include <optional>
 
 #include <fcntl.h>
@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "sockets.hpp"
+#include "tapir/world/host.hpp"
 #include "tapir/world/system_error.hpp"
 
 namespace tapir::net {
@@ -88,17 +89,15 @@ Result<InheritedSockets> inherited_sockets(const InheritedWords& words, int own_
 }
 
 Result<InheritedSockets> take_inherited_sockets() {
-    const auto word = [](const char* name) {
-        const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): see the header
-        return std::string(value != nullptr ? value : "");
+    const auto words = world::environment("LISTEN_");
+    const auto word = [&words](std::string_view name) {
+        const auto found = std::ranges::find_if(
+            words, [name](const auto& variable) { return variable.first == name; });
+        return found == words.end() ? std::string_view() : std::string_view(found->second);
     };
-    const std::string pid = word("LISTEN_PID");
-    const std::string count = word("LISTEN_FDS");
-    const std::string names = word("LISTEN_FDNAMES");
-    for (const char* name : {"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"}) {
-        ::unsetenv(name);  // NOLINT(concurrency-mt-unsafe)
-    }
-    return inherited_sockets({.pid = pid, .count = count, .names = names}, ::getpid());
+    return inherited_sockets(
+        {.pid = word("LISTEN_PID"), .count = word("LISTEN_FDS"), .names = word("LISTEN_FDNAMES")},
+        ::getpid());
 }
 
 }  // namespace tapir::net

@@ -4,6 +4,7 @@
 
 #include "tapir/base/bytes.hpp"
 #include "tapir/mqtt/broker_settings.hpp"
+#include "tapir/net/serving.hpp"
 
 namespace tapir::policy {
 namespace {
@@ -71,11 +72,7 @@ Result<void> read_service(const text::Settings& settings, world::Files& files, C
         return settings.refuse("rpz.zone", "a domain name", settings.string("rpz.zone"));
     }
     config.apex = *std::move(apex);
-    auto listen = net::Endpoint::parse(settings.string("rpz.listen"));
-    if (!listen || listen->is_unix()) {
-        return settings.refuse("rpz.listen", "ADDRESS:PORT", settings.string("rpz.listen"));
-    }
-    config.listen = *std::move(listen);
+    config.listen = TRY(net::endpoint_of(settings, "rpz.listen"));
     for (const std::string& word : settings.strings("rpz.allow_plain")) {
         auto address = net::PeerAddress::parse(word);
         if (!address || config.allow_plain.size() >= allow_plain_max) {
@@ -84,12 +81,8 @@ Result<void> read_service(const text::Settings& settings, world::Files& files, C
         config.allow_plain.push_back(*address);
     }
     config.notify = TRY(read_endpoints(settings, "rpz.notify"));
-    if (const std::string& text = settings.string("metrics.listen"); !text.empty()) {
-        auto metrics = net::Endpoint::parse(text);
-        if (!metrics) {
-            return settings.refuse("metrics.listen", "ADDRESS:PORT", text);
-        }
-        config.metrics = *std::move(metrics);
+    if (!settings.string("metrics.listen").empty()) {
+        config.metrics = TRY(net::endpoint_of(settings, "metrics.listen"));
     }
     const std::string& name = settings.string("tsig.name");
     const std::string& secret_file = settings.string("tsig.secret_file");

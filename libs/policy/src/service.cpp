@@ -10,6 +10,7 @@
 #include "broker_feed.hpp"
 #include "feed_reader.hpp"
 #include "notifier.hpp"
+#include "tapir/net/serving.hpp"
 #include "tapir/policy/engine.hpp"
 #include "tapir/rpz/answer.hpp"
 #include "tapir/world/step_thread.hpp"
@@ -352,8 +353,7 @@ void Service::add_routes(net::HttpRoutes& routes) {
                 .body_size_max = 0,
                 .handle =
                     [impl](const net::HttpRequest&) {
-                        return net::HttpResponse::text(200, impl->parts.counters.to_prometheus(),
-                                                       "text/plain; version=0.0.4; charset=utf-8");
+                        return net::metrics_response(impl->parts.counters);
                     },
                 .subscribe = {}});
     routes.add(

@@ -381,6 +381,8 @@ Result<void> collect(const toml::table& tree, const std::string& prefix, std::st
 
 // Fills Settings: a file's, and each row's of an array of tables in it.
 struct SettingsReader {
+    using Rows = std::vector<Settings>;
+
     static Settings with_defaults(std::string file, const SettingTable& table) {
         Settings settings;
         settings.file_ = std::move(file);
@@ -391,55 +393,60 @@ struct SettingsReader {
                     .second;
             TAPIR_ASSERT(is_new);
             if (setting.type == SettingType::tables) {
-                settings.rows_.try_emplace(setting.key);
+                settings.rows_.try_emplace(setting.key, std::make_shared<const Rows>());
             }
         }
         return settings;
     }
 
     // All that `tree` gives, over what is there. Keys in `table` begin with `prefix`.
-    // NOLINTNEXTLINE(misc-no-recursion): rows have no rows
     static Result<void> read_tree(Settings& settings, const toml::table& tree,
                                   const std::string& prefix, std::string_view file,
                                   const SettingTable& table) {
         std::vector<Found> found;
         TRY(collect(tree, prefix, file, table, found));
         for (const auto& [setting, node] : found) {
-            const auto place = file == override_place
-                                   ? std::string(file)
-                                   : fmt::format("{}:{}", file, node->source().begin.line);
-            TRY(read_one(settings, file, place, *setting, *node));
+            TRY(read_one(settings, file, place_of(file, *node), *setting, *node));
         }
         return {};
     }
 
-    // NOLINTNEXTLINE(misc-no-recursion)
     static Result<void> read_one(Settings& settings, std::string_view file,
                                  const std::string& place, const Setting& setting,
                                  const toml::node& node) {
-        Settings::Entry& entry = settings.entries_.find(setting.key)->second;
-        if (setting.type == SettingType::tables) {
-            settings.rows_.find(setting.key)->second = TRY(read_rows(file, place, setting, node));
-        } else {
-            entry.value = TRY(read_value(place, setting, node));
+        if (setting.type != SettingType::tables) {
+            return read_single(settings, place, setting, node);
         }
+        settings.rows_.find(setting.key)->second =
+            std::make_shared<const Rows>(TRY(read_rows(file, place, setting, node)));
+        settings.entries_.find(setting.key)->second.place = place;
+        return {};
+    }
+
+    // What is no array of tables.
+    static Result<void> read_single(Settings& settings, const std::string& place,
+                                    const Setting& setting, const toml::node& node) {
+        Settings::Entry& entry = settings.entries_.find(setting.key)->second;
+        entry.value = TRY(read_value(place, setting, node));
         entry.place = place;
         return {};
     }
 
-    // NOLINTNEXTLINE(misc-no-recursion)
-    static Result<std::vector<Settings>> read_rows(std::string_view file, const std::string& place,
-                                                   const Setting& setting, const toml::node& node) {
+    static std::string place_of(std::string_view file, const toml::node& node) {
+        return file == override_place ? std::string(file)
+                                      : fmt::format("{}:{}", file, node.source().begin.line);
+    }
+
+    static Result<Rows> read_rows(std::string_view file, const std::string& place,
+                                  const Setting& setting, const toml::node& node) {
         const auto* array = node.as_array();
         if (array == nullptr || array->size() > setting_rows_max) {
             return refuse_at(place, setting, array == nullptr ? describe(node) : "a longer list");
         }
-        std::vector<Settings> rows;
+        Rows rows;
         for (const auto& element : *array) {
             const std::string name = fmt::format("{}[{}]", setting.key, rows.size() + 1);
-            const auto at = file == override_place
-                                ? std::string(file)
-                                : fmt::format("{}:{}", file, element.source().begin.line);
+            const std::string at = place_of(file, element);
             if (!element.is_table()) {
                 return refuse_at(at, name, "a table", describe(element));
             }
@@ -449,7 +456,11 @@ struct SettingsReader {
             }
             Settings row = with_defaults(at, fields);
             row.prefix_ = name + '.';
-            TRY(read_tree(row, *element.as_table(), row.prefix_, file, fields));
+            std::vector<Found> found;
+            TRY(collect(*element.as_table(), row.prefix_, file, fields, found));
+            for (const auto& [field, value] : found) {
+                TRY(read_single(row, place_of(file, *value), *field, *value));
+            }
             TRY(check_required(row, fields));
             rows.push_back(std::move(row));
         }
@@ -546,7 +557,7 @@ const std::map<std::string, std::string>& Settings::map(std::string_view key) co
 const std::vector<Settings>& Settings::tables(std::string_view key) const {
     const auto found = rows_.find(key);
     TAPIR_ASSERT(found != rows_.end());
-    return found->second;
+    return *found->second;
 }
 
 bool Settings::is_given(std::string_view key) const {
@@ -576,7 +587,7 @@ std::string Settings::print(std::string_view key, const Entry& entry) const {
         return print_value(entry.type, entry.value);
     }
     std::vector<std::string> tables;
-    for (const Settings& row : rows_.find(key)->second) {
+    for (const Settings& row : *rows_.find(key)->second) {
         std::vector<std::string> fields;
         fields.reserve(row.entries_.size());
         for (const auto& [name, field] : row.entries_) {

@@ -54,8 +54,8 @@ struct InheritedWords {
 // None if LISTEN_PID is not `own_pid`: they were meant for another process.
 Result<InheritedSockets> inherited_sockets(const InheritedWords& words, int own_pid);
 
-// Of this process; the variables are removed, so that children do not take them for theirs. Call
-// it once, before other threads start.
+// Of this process. Call it once: the sockets are whoever's it gives them to. Children do not take
+// them for theirs, since LISTEN_PID is not theirs.
 Result<InheritedSockets> take_inherited_sockets();
 
 }  // namespace tapir::net

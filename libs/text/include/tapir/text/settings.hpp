@@ -27,6 +27,7 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -99,7 +100,7 @@ struct Setting {  // NOLINT(misc-no-recursion): a copy is as deep as the table, 
 
 using SettingTable = std::vector<Setting>;
 
-class Settings {  // NOLINT(misc-no-recursion): a copy is as deep as the rows, which is two
+class Settings {
 public:
     // Reads `toml`, then the overrides ("KEY=VALUE") in order. `file` is only for messages.
     // An override's VALUE is plain text without quotes; a list is a,b,c and a map is k=v,k=v, and
@@ -155,7 +156,8 @@ private:
     std::string file_;
     std::string prefix_;  // of a row: "listener[1]."
     std::map<std::string, Entry, std::less<>> entries_;
-    std::map<std::string, std::vector<Settings>, std::less<>> rows_;  // of arrays of tables
+    // Of arrays of tables. Once read they do not change, so copies share them.
+    std::map<std::string, std::shared_ptr<const std::vector<Settings>>, std::less<>> rows_;
 };
 
 // What `--help` shows of the table: key, type, range, default, sentence; a few lines each.
