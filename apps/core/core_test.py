@@ -18,8 +18,9 @@ import urllib.request
 
 BIN = pathlib.Path(os.environ["TAPIR_BIN"])
 SOURCE = pathlib.Path(os.environ["TAPIR_SOURCE"])
-sys.path.insert(0, str(SOURCE / "apps"))
+sys.path[:0] = [str(SOURCE / "apps"), str(SOURCE / "lab/real")]
 from mosquitto import Mosquitto  # noqa: E402
+from processes import free_port  # noqa: E402
 HISTOGRAM = SOURCE / "libs/lake/golden/edm-histogram.parquet"
 PATIENCE_S = 60
 EDGE, OTHER, CORE, PARTNER = "edge-1.test.example", "edge-2.test.example", "core.test.example", "partner.test.example"
@@ -92,12 +93,6 @@ class Authority:
                 "-extfile", extensions, "-out", cert, data=request)
         key.chmod(0o600)
         return cert, key
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Core:

@@ -191,11 +191,17 @@ class Aggregation(unittest.TestCase):
 
     def events(self, site):
         """The names that have left this site, decoded."""
+        def read():
+            try:
+                return [path.read_text() for path in (self.folder / site / "state/batches").rglob("new_qname*.json")],
+            except FileNotFoundError:  # a folder got its final name while we looked
+                return None
+
+        texts, = wait_for("a moment in which no batch is written", read)
         names = []
-        for path in (self.folder / site / "state/batches").rglob("new_qname*.json"):
-            for message in json.loads(path.read_text()):
-                payload = message["payload"]
-                names.append(json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["qname"])
+        for message in (message for text in texts for message in json.loads(text)):
+            payload = message["payload"]
+            names.append(json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["qname"])
         return names
 
     def wait_for_rounds(self):

@@ -19,6 +19,7 @@ SOURCE = pathlib.Path(os.environ["TAPIR_SOURCE"])
 PATIENCE_S = 60
 sys.path.insert(0, str(SOURCE / "lab/real"))
 from frames import ACCEPT, CONTENT, READY, capture, control, dns_answer, dnstap_response  # noqa: E402
+from processes import free_port  # noqa: E402
 
 
 def wait_for(what, condition, patience_s=PATIENCE_S):
@@ -27,12 +28,6 @@ def wait_for(what, condition, patience_s=PATIENCE_S):
         assert time.monotonic() < deadline, f"waited {patience_s} s for {what}"
         time.sleep(0.02)
     return result
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Edge(unittest.TestCase):

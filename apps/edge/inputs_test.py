@@ -9,7 +9,7 @@ import time
 import unittest
 
 import edge_test
-from edge_test import BIN, PATIENCE_S, capture, dns_answer, dnstap_response, wait_for
+from edge_test import BIN, PATIENCE_S, capture, dns_answer, dnstap_response, free_port, wait_for
 
 # Makes listening sockets and becomes the program, as systemd does it: descriptors from 3 on, their names and our own
 # process in the environment.
@@ -52,8 +52,8 @@ class Inputs(edge_test.Edge):
 
     def test_sockets_made_by_systemd_are_taken_over(self):
         path = self.folder / "dnstap.sock"
-        tcp = edge_test.free_port()
-        self.settings["input.powerdns"] = f'"127.0.0.1:{edge_test.free_port()}"'
+        tcp = free_port()
+        self.settings["input.powerdns"] = f'"127.0.0.1:{free_port()}"'
         self.write()
         self.launch("dnstap:dnstap", [path, f"127.0.0.1:{tcp}"])
         wait_for("the socket", path.exists)

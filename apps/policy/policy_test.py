@@ -15,11 +15,15 @@ import socket
 import socketserver
 import struct
 import subprocess
+import sys
 import tempfile
 import threading
 import time
 import unittest
 import urllib.request
+
+sys.path.insert(0, str(pathlib.Path(os.environ.get("TAPIR_SOURCE", ".")).resolve() / "lab/real"))
+from processes import free_port  # noqa: E402
 
 POLICY = pathlib.Path(os.environ.get("TAPIR_BIN", "build/dev/bin")).resolve() / "tapir-policy"
 SECRET = base64.b64encode(bytes(range(32))).decode()
@@ -30,18 +34,6 @@ WAIT_S = 30
 
 def b64url(octets):
     return base64.urlsafe_b64encode(octets).rstrip(b"=").decode()
-
-
-def free_port():
-    """A port that is free for UDP and TCP."""
-    while True:
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-            tcp.bind(("127.0.0.1", 0))
-            try:
-                udp.bind(("127.0.0.1", tcp.getsockname()[1]))
-            except OSError:
-                continue
-            return tcp.getsockname()[1]
 
 
 def wait_for(what, condition, seconds=WAIT_S):

@@ -1,12 +1,17 @@
 """Daemons of the lab: started with their log in a file, waited for on a condition, always stopped."""
 
 import os
+import pathlib
+import random
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
+
+
+_given = set()  # ports
 
 
 class LabError(Exception):
@@ -28,23 +33,31 @@ def wait_for(what, condition, timeout_s, step_s=0.01, still_runs=None):
         time.sleep(step_s)
 
 
-def free_ports(count):
-    """Ports of the loopback address that are free for UDP and TCP now, above 1024."""
-    found, held = [], []
-    while len(found) < count:
-        tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        tcp.bind(("127.0.0.1", 0))
-        port = tcp.getsockname()[1]
-        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        held += [tcp, udp]
+def _has(kind, port):
+    with socket.socket(socket.AF_INET, kind) as probe:
         try:
-            udp.bind(("127.0.0.1", port))
+            probe.bind(("127.0.0.1", port))
         except OSError:
-            continue
-        found.append(port)
-    for sock in held:
-        sock.close()
+            return False
+        return True
+
+
+def free_ports(count):
+    """Ports of the loopback address that are free for UDP and TCP now, each given once. By chance from below those that
+    the kernel gives to whoever connects: one of these could be taken before its server is there."""
+    first_of_kernel = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    found = []
+    while len(found) < count:
+        port = random.randrange(10_000, max(first_of_kernel, 20_000))
+        if port not in _given and _has(socket.SOCK_STREAM, port) and _has(socket.SOCK_DGRAM, port):
+            _given.add(port)
+            found.append(port)
     return found
+
+
+def free_port():
+    (port,) = free_ports(1)
+    return port
 
 
 def distribution_binary(name, folder):

@@ -20,8 +20,8 @@ namespace tapir::dns {
 
 // How many octets of `message` to keep: what follows its last record is none of it. Nothing if its
 // records cannot be told apart to the end, if it has two OPTs, or if a name reaches into options
-// that are cleared: then nobody can say what is in it, and none of it is to be kept, changed in part
-// as it may be. Pure; does not allocate.
+// that are cleared: then nobody can say what is in it, and none of it is to be kept; some of it may
+// have been changed. Pure; does not allocate.
 std::optional<std::size_t> clear_client_options(std::span<std::byte> message);
 
 }  // namespace tapir::dns
