@@ -208,6 +208,10 @@ rocksdb::Options to_options(const RocksOptions& options) {
     out.create_missing_column_families = true;
     out.db_write_buffer_size = options.write_buffer_size_max;
     out.write_buffer_size = options.write_buffer_size_max / 2;
+    // Most reads are for what is not there: a filter says so without a walk through what was
+    // written last, as the filters of the files do.
+    out.memtable_whole_key_filtering = true;
+    out.memtable_prefix_bloom_size_ratio = 0.05;
     out.max_open_files = 256;
     out.keep_log_file_num = 2;
     out.max_log_file_size = 1U << 20U;
