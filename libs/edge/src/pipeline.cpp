@@ -84,12 +84,13 @@ void Pipeline::add_locked(ByteView frame) {
             open_batch_ = pool_.take(frame.size());
         }
     }
-    auto message = dnstap::ResponseFields::parse(open_batch_.add(frame));
+    dnstap::ResponseFields& message = fields_;
+    auto error = message.assign(open_batch_.add(frame));
     Placed placed{.minute = clock_.minute(), .timing = Timing::in_time, .turned = false};
     std::optional<UtcTime> time;
-    if (message && !dnstap::is_query(message->type)) {
+    if (!error && !dnstap::is_query(message.type)) {
         const bool was_started = clock_.has_started();
-        time = message->response_time();
+        time = message.response_time();
         placed = clock_.place(time);
         ++timings_since_.at(static_cast<std::size_t>(placed.timing));
         if (placed.turned) {
@@ -97,7 +98,7 @@ void Pipeline::add_locked(ByteView frame) {
             flush_locked();
             turn(was_started);
             open_batch_ = pool_.take(frame.size());
-            message = dnstap::ResponseFields::parse(open_batch_.add(frame));
+            error = message.assign(open_batch_.add(frame));
         }
     }
     if (open_minutes_.empty() || *open_minutes_.rbegin() != placed.minute) {
@@ -111,16 +112,16 @@ void Pipeline::add_locked(ByteView frame) {
     }
     FrameItem& item = open_batch_.add_item();
     item.minute = placed.minute;
-    if (!message) {
-        item.error = message.error();
+    if (error) {
+        item.error = error;
         return;
     }
-    item.type = message->type;
+    item.type = message.type;
     item.response_minute = time ? time->minute() : UtcTime();
-    item.client = message->query_address;
-    item.transport = listeners_.transport_of(*message);
-    item.has_response = message->response_message.has_value();
-    item.response = message->response_message.value_or(ByteView());
+    item.client = message.query_address;
+    item.transport = listeners_.transport_of(message);
+    item.has_response = message.response_message.has_value();
+    item.response = message.response_message.value_or(ByteView());
 }
 
 void Pipeline::add_unread(Fate fate, std::uint64_t count) {
@@ -133,7 +134,7 @@ void Pipeline::add_unread(Fate fate, std::uint64_t count) {
 // would fill it. They go with what comes next, or at the tick.
 void Pipeline::flush() {
     const std::lock_guard lock(mutex_);
-    if (drops_when_full_ && lanes_[next_lane_]->orders.size() >= batch_queue_short) {
+    if (drops_when_full_ && lanes_[shortest_lane()]->orders.size() >= batch_queue_short) {
         return;
     }
     flush_locked();
@@ -187,7 +188,8 @@ void Pipeline::flush_locked() {
     FrameBatch batch = std::exchange(open_batch_, pool_.take(0));
     batch.day = keys_.current();
     const std::size_t frames = batch.items().size();
-    Lane& lane = *lanes_[next_lane_];
+    const std::size_t number = shortest_lane();
+    Lane& lane = *lanes_[number];
     if (drops_when_full_) {
         Order order(std::move(batch));
         if (!lane.orders.try_push(order)) {
@@ -200,9 +202,24 @@ void Pipeline::flush_locked() {
     } else {
         lane.orders.push(Order(std::move(batch)));
     }
-    steps_.push_over(FromLane{next_lane_});
-    next_lane_ = (next_lane_ + 1) % lanes_.size();
+    steps_.push_over(FromLane{number});
+    next_lane_ = (number + 1) % lanes_.size();
     run_here();
+}
+
+// Workers share their cores with others, this thread among them, and are not equally fast. Of equal
+// ones the next in turn.
+std::size_t Pipeline::shortest_lane() const {
+    std::size_t shortest = next_lane_;
+    std::size_t least = lanes_[shortest]->orders.size();
+    for (std::size_t i = 1; i < lanes_.size() && least > 0; ++i) {
+        const std::size_t lane = (next_lane_ + i) % lanes_.size();
+        if (const std::size_t waiting = lanes_[lane]->orders.size(); waiting < least) {
+            shortest = lane;
+            least = waiting;
+        }
+    }
+    return shortest;
 }
 
 void Pipeline::finish() {

@@ -164,6 +164,7 @@ private:
     void add_locked(ByteView frame);
     void turn(bool was_started);
     void flush_locked();
+    std::size_t shortest_lane() const;
     void close_locked(Minute minute);
     void obey(Lane& lane, Order& order);
     void take(const Step& step);
@@ -182,9 +183,10 @@ private:
     DayKeys keys_;
     BatchPool pool_;
     FrameBatch open_batch_{0};
+    dnstap::ResponseFields fields_;  // of the frame that is looked at
     std::set<Minute> open_minutes_;
     std::shared_ptr<const Lists> next_lists_;  // that wait for the turn of the minute
-    std::size_t next_lane_ = 0;
+    std::size_t next_lane_ = 0;                // if all are equal
     bool finished_ = false;
     FateCounts fates_;
     std::array<std::uint64_t, timing_count> timings_since_{};  // not in timings_ yet

@@ -102,6 +102,9 @@ struct Message {
 // Message does, and says the same.
 struct ResponseFields {
     static Result<ResponseFields, MessageError> parse(ByteView frame);
+    // The same into this object, whatever it held. What keeps it from being a message, if anything;
+    // then its fields say nothing.
+    std::optional<MessageError> assign(ByteView frame);
 
     MessageType type{};
     std::uint32_t response_time_ns = 0;
