@@ -157,6 +157,7 @@ def main():
     for profile in ("standard", "compatible"):
         say(f"   two cores, {profile}")
         scaled[profile] = scaling(names, usual, profile, runs)
+    machine_times = tools.yardstick_times(usual)
     machine = tools.machine()
     say(f"\n   {machine['date']}, {machine['commit']}, {machine['cpu']}, {machine['cores']} cores, load {machine['load']}, {machine['compiler']}")
     tools.table(HEAD, [row(r) for r in results])
@@ -169,8 +170,9 @@ def main():
     tools.table(["one source", "one worker, one core", "two workers, two cores", "times"],
                 [[profile, f"{r['one_core_frames_s'] / 1e6:.2f} M/s", f"{r['two_cores_frames_s'] / 1e6:.2f} M/s", f"{r['times']:.2f}"]
                  for profile, r in scaled.items()])
+    say(f"   (two yardsticks at once, which share nothing: {machine_times:.2f} times one)")
     tools.write_json("edge.json", {"machine": machine, "runs": results, "stages": {what: stage_rows(r) for what, r in staged.items()},
-                                 "scaling": scaled})
+                                 "scaling": scaled, "yardstick_scaling": machine_times})
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import pathlib
 import resource
 import subprocess
 import sys
+import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = ROOT / "build/release/bin"
@@ -57,6 +58,19 @@ def yardstick(frames_file):
     """CPU seconds of Debian's dnstap, decoding and printing every frame of the file."""
     return cpu_of(pinned(CORE, ["dnstap", "-r", frames_file, "-q"]),
                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def yardstick_times(frames_file):
+    """How many times as much two cores do as one, by the clock on the wall: two yardsticks at once, against one alone. What the
+    machine gives for two processes that share nothing."""
+    def wall(cores):
+        began = time.monotonic()
+        running = [subprocess.Popen(pinned(core, ["dnstap", "-r", frames_file, "-q"]), stdout=subprocess.DEVNULL,
+                                    stderr=subprocess.DEVNULL) for core in cores]
+        if any(process.wait() != 0 for process in running):
+            fail("dnstap cannot read the frames")
+        return time.monotonic() - began
+    return 2 * wall([CORE]) / wall([CORE, OTHER_CORE])
 
 
 def yardstick_count(frames_file):
