@@ -7,10 +7,6 @@
 #include "tapir/base/assert.hpp"
 
 namespace tapir::privacy {
-
-// The library's rule_for(), as CMakeLists.txt has it compiled for this program.
-const Rule& rule_as_shipped(Product product, Profile profile);
-
 namespace {
 
 struct Changed {

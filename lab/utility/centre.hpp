@@ -17,6 +17,13 @@
 
 #include "tapir/privacy/table.hpp"
 
+namespace tapir::privacy {
+
+// The library's rule_for(), compiled for this program under this name.
+const Rule& rule_as_shipped(Product product, Profile profile);
+
+}  // namespace tapir::privacy
+
 namespace tapir::utility {
 
 struct Gate {

@@ -21,7 +21,8 @@ std::string text_of(ByteView octets) {
 // Counts one query after the other.
 class Counting {
 public:
-    Counting(const edge::Lists& lists, Truth& truth) : lists_(lists), truth_(truth) {}
+    Counting(const names::NameIndex& listed, const dns::PublicSuffixes& suffixes, Truth& truth)
+        : listed_(listed), suffixes_(suffixes), truth_(truth) {}
 
     void count(const Query& query) {
         ++truth_.queries;
@@ -33,11 +34,11 @@ public:
             return;
         }
         folded_.assign(*name);
-        if (const auto match = lists_.well_known.find(folded_)) {
+        if (const auto match = listed_.find(folded_)) {
             count_entry(query.time.seconds() / 60, static_cast<std::uint32_t>(match->id));
             return;
         }
-        const auto labels = privacy::registered_domain_of(folded_, *lists_.suffixes);
+        const auto labels = privacy::registered_domain_of(folded_, suffixes_);
         if (!labels) {
             ++truth_.never_released;
             return;
@@ -64,7 +65,7 @@ private:
         if (entries_.empty()) {
             return;
         }
-        std::vector<EntryCount>& counts = truth_.by_minute[*minute_];
+        std::vector<EntryCount>& counts = truth_.by_minute[minute_];
         for (const auto& [entry, queries] : entries_) {
             counts.push_back({.entry = entry, .queries = queries});
         }
@@ -84,12 +85,13 @@ private:
         }
     }
 
-    const edge::Lists& lists_;
+    const names::NameIndex& listed_;
+    const dns::PublicSuffixes& suffixes_;
     Truth& truth_;
     dns::FoldedName folded_;
     std::unordered_set<std::string> clients_;
     std::unordered_set<std::string> networks_;
-    std::optional<std::int64_t> minute_;
+    std::int64_t minute_ = 0;                                   // the last with an entry
     std::unordered_map<std::uint32_t, std::uint32_t> entries_;  // of minute_
 };
 
@@ -121,7 +123,11 @@ bool Domain::has(std::size_t count, std::size_t networks) const {
 
 Result<Truth> Truth::of(const Site& site, Source& source) {
     Truth truth;
-    Counting counting(*site.lists, truth);
+    const auto& suffixes = site.lists->suffixes;
+    if (!suffixes) {
+        return fail(Code::invalid, "traffic: expected a public suffix list");
+    }
+    Counting counting(site.lists->well_known, *suffixes, truth);
     std::optional<UtcTime> before;
     Query query;
     while (source.next(query)) {

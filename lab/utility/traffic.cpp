@@ -36,12 +36,13 @@ DayTraffic::DayTraffic(const DayPlan& plan, const std::vector<std::string_view>&
       client_rank_(plan.clients, 4, 5),
       names_(bench::shuffled(list.size(), chance_)),
       clients_(bench::shuffled(plan.clients, chance_)) {
-    TAPIR_ASSERT(plan.clients <= made_up_client_count_max && plan.reach_max <= plan.clients / 2);
+    TAPIR_ASSERT(plan.seconds > 0 && plan.clients <= made_up_client_count_max &&
+                 plan.reach_max <= plan.clients / 2);
     const bench::Zipf reach(plan.reach_max, plan.exponent_tenths, 10);
     for (std::uint32_t domain = 0; domain < plan.new_domains; ++domain) {
         spread(domain, reach);
     }
-    std::ranges::stable_sort(asks_, {}, &Ask::ns);
+    std::ranges::sort(asks_);
     of_second_ = listed_in(0);
     find_listed();
 }
@@ -91,7 +92,7 @@ std::uint64_t DayTraffic::listed_in(std::int64_t second) const {
         return 0;
     }
     const std::uint64_t all = plan_.queries_a_s * static_cast<std::uint64_t>(plan_.seconds);
-    const std::uint64_t activity = activity_before(plan_.seconds);
+    const std::uint64_t activity = std::max<std::uint64_t>(activity_before(plan_.seconds), 1);
     return all * activity_before(second + 1) / activity - all * activity_before(second) / activity;
 }
 
@@ -101,10 +102,11 @@ void DayTraffic::find_listed() {
         in_second_ = 0;
         of_second_ = second_ < plan_.seconds ? listed_in(second_) : 0;
     }
-    listed_ns_ =
-        second_ == plan_.seconds
-            ? never
-            : second_ * second_ns + static_cast<std::int64_t>(in_second_ * second_ns / of_second_);
+    listed_ns_ = second_ == plan_.seconds
+                     ? never
+                     : second_ * second_ns +
+                           static_cast<std::int64_t>(in_second_ * second_ns /
+                                                     std::max<std::uint64_t>(of_second_, 1));
 }
 
 bool DayTraffic::next(Query& query) {

@@ -13,6 +13,7 @@
 // not.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <limits>
 #include <string_view>
@@ -50,6 +51,7 @@ private:
         std::int64_t ns = 0;  // of the day
         std::uint32_t client = 0;
         std::uint32_t domain = 0;
+        friend auto operator<=>(const Ask&, const Ask&) = default;
     };
     void spread(std::uint32_t domain, const bench::Zipf& reach);
     void take_ask(Query& query);

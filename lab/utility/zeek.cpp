@@ -5,6 +5,7 @@
 #include <charconv>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -172,7 +173,19 @@ Result<ZeekLog> read_zeek(std::string_view text, std::string_view file) {
     while (!text.empty()) {
         TRY(reader.take(first_of(text, '\n')));
     }
-    std::ranges::stable_sort(log.queries, {}, &Query::time);
+    // Of one time in the order of the log.
+    std::vector<std::pair<UtcTime, std::size_t>> order;
+    order.reserve(log.queries.size());
+    for (const Query& query : log.queries) {
+        order.emplace_back(query.time, order.size());
+    }
+    std::ranges::sort(order);
+    std::vector<Query> sorted;
+    sorted.reserve(order.size());
+    for (const auto& [time, index] : order) {
+        sorted.push_back(std::move(log.queries[index]));
+    }
+    log.queries = std::move(sorted);
     return log;
 }
 
