@@ -99,6 +99,7 @@ Result<int> main_of(int argc, char** argv) {
         ->check(CLI::Range(0, 64));
     app.add_flag("--single-site", options.single_site, "clients need not come from three networks");
     app.require_subcommand(1);
+    app.fallthrough();
     CLI::App* const day = app.add_subcommand("day", "a made-up day");
     day->add_option("--seed", options.day.seed);
     day->add_option("--clients", options.day.clients)
