@@ -104,8 +104,7 @@ Collector::Collector(const CollectorSettings& settings, std::shared_ptr<const Li
     }
     std::int64_t narrower = 1;
     for (const std::int64_t minutes : privacy::wider_intervals) {
-        wide_.emplace_back(minutes, std::exchange(narrower, minutes), settings.wide_row_count_max,
-                           settings.hll);
+        wide_.emplace_back(minutes, std::exchange(narrower, minutes), settings.wide, settings.hll);
     }
 }
 

@@ -69,8 +69,8 @@ struct CollectorSettings {
     bool cuts_by_data = true;      // the twin
     std::int64_t interval_s = 60;  // of batches, where cut by data
     bool single_interval = false;
-    // Rows that may wait in each of the wider intervals, and how their clients are counted.
-    std::size_t wide_row_count_max = edge::wide_row_count_max;
+    // What may wait in each of the wider intervals, and how its clients are counted.
+    WideLimits wide;
     sketch::HllSettings hll;
     StatusBoard* board = nullptr;  // told of what is released; must outlive the collector
     Suspects* suspects = nullptr;  // told of what detectors find; the same. Null: nobody is

@@ -17,14 +17,16 @@ namespace tapir::edge {
 namespace {
 
 constexpr std::size_t mebibyte = std::size_t{1} << 20U;
-constexpr std::size_t program_size = 32 * mebibyte;  // 22 of it code and libraries
-constexpr std::size_t connections_max = 64;          // as net's StreamServerSettings has it
-constexpr std::size_t pending_cell_size = 8;         // octets, as PendingLimits says
+// 22 of it code and libraries; what the allocator keeps of what was larger a moment ago.
+constexpr std::size_t program_size = 48 * mebibyte;
+constexpr std::size_t connections_max = 64;   // as net's StreamServerSettings has it
+constexpr std::size_t pending_cell_size = 8;  // octets, as PendingLimits says
 constexpr std::size_t pending_name_size = 96;
 constexpr std::size_t group_known_size = 48;  // octets: an entry of a hash table, and its place
 constexpr std::size_t group_heard_size = 16;
 constexpr std::size_t group_waiting_size = 16;
-constexpr std::size_t wide_row_size = 112;  // with its slot, and the tags of a few clients
+constexpr std::size_t wide_min = 9 * mebibyte;
+constexpr std::size_t wide_max = 192 * mebibyte;
 
 double in_mebibytes(std::size_t octets) {
     return static_cast<double>(octets) / static_cast<double>(mebibyte);
@@ -53,8 +55,7 @@ Result<MemoryPlan> plan_memory(const text::Settings& settings, const Lists& list
         plan.lists += threats.index.bytes().size();
     }
     plan.gate = suspects_max * suspect_size_usual + pending.cell_count * pending_cell_size +
-                pending.name_count * pending_name_size +
-                privacy::wider_intervals.size() * wide_row_count_max * wide_row_size;
+                pending.name_count * pending_name_size;
     if (!settings.string("aggregation.url").empty()) {
         plan.gate += group_known_max * group_known_size + group_known_max * group_heard_size +
                      (group_waiting_max + group_taken_slack) * group_waiting_size;
@@ -63,6 +64,7 @@ Result<MemoryPlan> plan_memory(const text::Settings& settings, const Lists& list
     plan.connections = connections_max * dnstap::stream_buffer_size;
     plan.batches = plan.workers * batch_queue_max *
                    (batch_size_usual + batch_frame_count_max * sizeof(FrameItem));
+    plan.wide = wide_min;
     const std::size_t taken = plan.all();
     if (taken + rows_memory_min > size_max) {
         return fail(
@@ -76,7 +78,10 @@ Result<MemoryPlan> plan_memory(const text::Settings& settings, const Lists& list
                               in_mebibytes(rows_memory_min)))
                 .at(fmt::format("{}: memory.size_max", settings.place("memory.size_max"))));
     }
-    plan.rows = size_max - taken;
+    // A third of what is left, as long as the minute's rows have what they need.
+    const std::size_t left = size_max - taken - rows_memory_min;
+    plan.wide += std::min(left / 3, wide_max - wide_min);
+    plan.rows = size_max - plan.all();
     return plan;
 }
 

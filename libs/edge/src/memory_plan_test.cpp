@@ -41,6 +41,18 @@ TEST(MemoryPlan, GivesTheRowsWhatTheRestLeavesAndNoMore) {
     EXPECT_LE(4 * smaller->rows_of_worker(), smaller->rows);
 }
 
+TEST(MemoryPlan, GivesAThirdToRowsThatWaitButNeverWhatTheMinuteNeeds) {
+    for (const char* size : {"192MiB", "200MiB", "512MiB", "4GiB"}) {
+        const auto plan = plan_of({std::string("memory.size_max=") + size}, Lists());
+        ASSERT_TRUE(plan.has_value()) << size;
+        EXPECT_GE(plan->rows, rows_memory_min) << size;
+        EXPECT_GE(plan->rows, plan->wide) << size;
+        EXPECT_GE(plan->wide, std::size_t{9} << 20U) << size;
+        EXPECT_LE(plan->wide, std::size_t{192} << 20U) << size;
+        EXPECT_LE(3 * plan->rows_of_wide(), plan->wide) << size;
+    }
+}
+
 TEST(MemoryPlan, RefusesTooLittleAndSaysWhatItIsFor) {
     const auto plan = plan_of({"memory.size_max=128MiB"}, Lists());
     ASSERT_FALSE(plan.has_value());

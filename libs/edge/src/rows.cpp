@@ -273,6 +273,19 @@ Row& RowTable::new_row(std::uint32_t index) {
     return *row;
 }
 
+std::size_t RowTable::memory_of(const FamilyCount& family) const {
+    const std::uint32_t count = family.count();
+    if (count == FamilyCount::sketched) {
+        return sizeof(Sketched) + sketch_size_;
+    }
+    return count < 2 ? 0 : TagPool::words.at(class_for(count)) * sizeof(std::uint64_t);
+}
+
+std::size_t RowTable::memory_of(const Row& row) const {
+    // Slots are a quarter to half full.
+    return sizeof(Row) + 4 * sizeof(Slot) + memory_of(row.v4) + memory_of(row.v6);
+}
+
 void RowTable::grow() {
     std::vector<Slot>& slots = store_->slots;
     slots.assign(std::max(slots.size() * 2, first_slots), {});

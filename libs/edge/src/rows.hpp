@@ -198,6 +198,8 @@ public:
     bool is_empty() const { return size() == 0; }
     // Octets that its rows take, and what belongs to them.
     std::size_t memory() const { return store_->memory(sketch_size_); }
+    // Octets of one row, its place and its clients: by how many these are and by nothing else.
+    std::size_t memory_of(const Row& row) const;
     // How often a client was not counted for want of memory.
     std::uint64_t clients_left_out() const { return clients_left_out_; }
     // Rows by number, in the order in which they were made: 0 to size() - 1.
@@ -244,6 +246,7 @@ private:
     void add_tag(FamilyCount& family, std::uint64_t client, std::uint32_t network);
     Sketched& to_sketch(FamilyCount& family);
     NetworkSample networks(const FamilyCount& family) const;
+    std::size_t memory_of(const FamilyCount& family) const;
     void merge(FamilyCount& into, const FamilyCount& from, const RowTable& theirs);
     void merge_networks(FamilyCount& into, const NetworkSample& networks);
     void release();

@@ -452,13 +452,14 @@ Result<void> Station::begin() {
     TRY(self.open_stores(*counting));
     BatchSink& sink = self.open_writer(*counting, salts);
     self.open_suspects(*counting, ports.clock.now());
+    const MemoryPlan memory = TRY(plan_memory(settings, *lists));
     CollectorSettings collecting = self.collecting(profile);
+    collecting.wide.memory = memory.rows_of_wide();
     collecting.suspects = counting->suspects.get();
     counting->collector =
         std::make_unique<Collector>(collecting, lists, *counting->seen, *counting->wildcards,
                                     *self.key, self.metrics, ports.log, sink);
     DayKeys keys = TRY(self.read_day_keys());
-    const MemoryPlan memory = TRY(plan_memory(settings, *lists));
     const UtcTime now = ports.clock.now();
     Consumer& consumer = self.sessions->begin(*counting->collector, *self.outbox,
                                               leaf_context(settings, profile, self.version), *lists,

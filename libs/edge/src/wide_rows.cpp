@@ -8,10 +8,15 @@
 namespace tapir::edge {
 namespace {
 
-// Of the rows with these numbers, the `count` with the most clients.
-void keep_most_asked(std::vector<std::uint32_t>& numbers, const RowTable& rows, std::size_t count) {
-    if (numbers.size() <= count) {
-        return;
+// Of the rows with these numbers those with the most clients, as many as there may be. How many go.
+std::size_t keep_most_asked(std::vector<std::uint32_t>& numbers, const RowTable& rows,
+                            const WideLimits& limits) {
+    std::size_t memory = 0;
+    for (const std::uint32_t number : numbers) {
+        memory += rows.memory_of(rows[number]);
+    }
+    if (numbers.size() <= limits.rows && memory <= limits.memory) {
+        return 0;
     }
     struct Rank {
         std::uint64_t clients;
@@ -26,15 +31,19 @@ void keep_most_asked(std::vector<std::uint32_t>& numbers, const RowTable& rows, 
                          .index = row.index,
                          .number = number});
     }
-    std::ranges::nth_element(ranks, ranks.begin() + static_cast<std::ptrdiff_t>(count),
-                             [](const Rank& a, const Rank& b) {
-                                 return a.clients != b.clients ? a.clients > b.clients
-                                                               : a.index < b.index;
-                             });
+    std::ranges::sort(ranks, [](const Rank& a, const Rank& b) {
+        return a.clients != b.clients ? a.clients > b.clients : a.index < b.index;
+    });
     numbers.clear();
-    for (std::size_t i = 0; i < count; ++i) {
-        numbers.push_back(ranks[i].number);
+    memory = 0;
+    for (const Rank& rank : ranks) {
+        memory += rows.memory_of(rows[rank.number]);
+        if (numbers.size() == limits.rows || memory > limits.memory) {
+            break;
+        }
+        numbers.push_back(rank.number);
     }
+    return ranks.size() - numbers.size();
 }
 
 }  // namespace
@@ -59,18 +68,17 @@ std::optional<WideRows::Over> WideRows::begin(Minute minute,
 }
 
 void WideRows::add(const RowTable& from, std::vector<std::uint32_t> numbers) {
-    evicted_ += numbers.size() - std::min(numbers.size(), row_count_max_);
-    keep_most_asked(numbers, from, row_count_max_);
+    evicted_ += keep_most_asked(numbers, from, limits_);
     for (const std::uint32_t number : numbers) {
         rows_.add(from, from[number]);
     }
-    if (rows_.size() <= row_count_max_) {
-        return;
-    }
     std::vector<std::uint32_t> staying(rows_.size());
     std::iota(staying.begin(), staying.end(), 0U);
-    keep_most_asked(staying, rows_, row_count_max_);
-    evicted_ += rows_.size() - staying.size();
+    const std::size_t going = keep_most_asked(staying, rows_, limits_);
+    if (going == 0) {
+        return;
+    }
+    evicted_ += going;
     RowTable kept(hll_);
     for (const std::uint32_t number : staying) {
         kept.add(rows_, rows_[number]);

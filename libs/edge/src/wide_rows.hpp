@@ -1,17 +1,18 @@
 // Rows of which too few clients are known in one interval, on their way into a wider one (R5).
 //
-//     WideRows ten(10, 1, row_count_max, hll);
+//     WideRows ten(10, 1, {.rows = 1000, .memory = 1 << 20}, hll);
 //     if (auto over = ten.begin(minute, gate)) { ... }    // a minute ended; what was open may have
 //     ten.add(minute_rows, numbers_of_those_short);       // whole: counters, clients, networks
 //     if (auto over = ten.end(minute)) { ... }            // with the last minute of an interval
 //     if (auto over = ten.close()) { ... }                // early: its true length
 //
-// Of more rows than it may hold those with the fewest clients go, counted: which those are does not
-// depend on the order of rows, so the same frames give the same rows whatever the number of
-// workers. One thread at a time.
+// Of more rows than it may hold, or memory than they may take, those with the fewest clients go,
+// counted: which those are does not depend on the order of rows, so the same frames give the same
+// rows whatever the number of workers. One thread at a time.
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -23,19 +24,18 @@
 
 namespace tapir::edge {
 
-inline constexpr std::size_t wide_row_count_max = 1U << 17U;
+struct WideLimits {
+    std::size_t rows = 1U << 17U;
+    std::size_t memory = std::numeric_limits<std::size_t>::max();  // octets, as memory_of() says
+};
 
 class WideRows {
 public:
     // An interval of `minutes` begins where the day's minute is a multiple of it; `minutes` divides
     // the day, so no interval has two days' keys. `narrower`: minutes of the interval before.
-    WideRows(std::int64_t minutes, std::int64_t narrower, std::size_t row_count_max,
+    WideRows(std::int64_t minutes, std::int64_t narrower, const WideLimits& limits,
              const sketch::HllSettings& hll)
-        : minutes_(minutes),
-          narrower_(narrower),
-          row_count_max_(row_count_max),
-          hll_(hll),
-          rows_(hll) {}
+        : minutes_(minutes), narrower_(narrower), limits_(limits), hll_(hll), rows_(hll) {}
 
     // What was counted of an interval that is over.
     struct Over {
@@ -69,7 +69,7 @@ private:
 
     std::int64_t minutes_;
     std::int64_t narrower_;
-    std::size_t row_count_max_;
+    WideLimits limits_;
     sketch::HllSettings hll_;
     RowTable rows_;
     std::optional<Open> open_;

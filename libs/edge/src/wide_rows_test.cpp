@@ -58,7 +58,7 @@ std::vector<Asked> some_asked() {
 }
 
 RC_GTEST_PROP(WideRows, HoldWhatAllTheirMinutesHave, ()) {
-    WideRows wide(10, 1, 1000, {});
+    WideRows wide(10, 1, {.rows = 1000}, {});
     std::vector<Asked> all;
     for (Minute minute = 20; minute < 30; ++minute) {
         const auto asked = some_asked();
@@ -81,21 +81,29 @@ RC_GTEST_PROP(WideRows, HoldWhatAllTheirMinutesHave, ()) {
 
 // However the rows of a minute lie: which rows stay is the same.
 RC_GTEST_PROP(WideRows, KeepThoseWithTheMostClientsWhateverTheOrder, ()) {
-    const std::size_t max = *rc::gen::inRange<std::size_t>(1, 10);
+    // With two clients or more a row takes 64 octets more, or 128: one of each family.
+    const WideLimits limits{.rows = *rc::gen::inRange<std::size_t>(1, 10),
+                            .memory = *rc::gen::inRange<std::size_t>(0, 2000)};
     auto first = some_asked();
     auto second = some_asked();
     const auto run = [&] {
-        WideRows wide(10, 1, max, {});
+        WideRows wide(10, 1, limits, {});
         std::uint64_t distinct = 0;
         for (const auto* asked : {&first, &second}) {
             const RowTable table = table_of(*asked);
             wide.begin(3, key());
             wide.add(table, all_of(table));
-            RC_ASSERT(wide.size() <= max);
+            RC_ASSERT(wide.size() <= limits.rows);
             distinct += table.size();
         }
         RC_ASSERT(wide.size() + wide.evicted() <= distinct);
-        return content_of(wide.close()->rows);
+        const auto over = wide.close();
+        std::size_t memory = 0;
+        for (std::size_t i = 0; i < over->rows.size(); ++i) {
+            memory += over->rows.memory_of(over->rows[i]);
+        }
+        RC_ASSERT(memory <= limits.memory);
+        return content_of(over->rows);
     };
     const auto before = run();
     std::reverse(first.begin(), first.end());
@@ -105,7 +113,7 @@ RC_GTEST_PROP(WideRows, KeepThoseWithTheMostClientsWhateverTheOrder, ()) {
 }
 
 TEST(WideRows, DropTheRowsWithTheFewestClients) {
-    WideRows wide(10, 1, 2, {});
+    WideRows wide(10, 1, {.rows = 2}, {});
     const RowTable table = table_of({{1, 1}, {1, 2}, {2, 1}, {3, 1}, {3, 2}, {3, 3}, {4, 1}});
     wide.begin(0, key());
     wide.add(table, all_of(table));
@@ -116,8 +124,40 @@ TEST(WideRows, DropTheRowsWithTheFewestClients) {
     EXPECT_EQ(content.size(), 2U);
 }
 
+TEST(WideRows, DropThemForWantOfMemoryToo) {
+    const RowTable table = table_of({{1, 1}, {1, 2}, {2, 1}, {3, 1}, {3, 2}, {3, 3}, {4, 1}});
+    std::size_t all = 0;
+    for (std::size_t i = 0; i < table.size(); ++i) {
+        all += table.memory_of(table[i]);
+    }
+    for (const auto& [memory, rows] : {std::pair{all, 4U}, {all - 1, 3U}, {std::size_t{0}, 0U}}) {
+        WideRows wide(10, 1, {.rows = 10, .memory = memory}, {});
+        wide.begin(0, key());
+        wide.add(table, all_of(table));
+        EXPECT_EQ(wide.size(), rows) << memory;
+        EXPECT_EQ(wide.evicted(), 4 - rows) << memory;
+    }
+}
+
+// That a table takes no more than its rows say, but for chunks and places that are not full.
+TEST(WideRows, TakeTheMemoryThatTheirRowsSay) {
+    std::vector<Asked> asked;
+    for (std::uint32_t index = 0; index < 20'000; ++index) {
+        for (std::uint64_t client = 0; client < 1 + index % 30; ++client) {
+            asked.push_back({index, client + 1});
+        }
+    }
+    const RowTable table = table_of(asked);
+    std::size_t said = 0;
+    for (std::size_t i = 0; i < table.size(); ++i) {
+        said += table.memory_of(table[i]);
+    }
+    EXPECT_LE(table.memory(), said + said / 2);
+    EXPECT_GE(table.memory(), said / 2);
+}
+
 TEST(WideRows, AreOverWhenTheClockIsInALaterInterval) {
-    WideRows wide(10, 1, 10, {});
+    WideRows wide(10, 1, {.rows = 10}, {});
     const RowTable table = table_of({{1, 1}});
     EXPECT_FALSE(wide.begin(13, key()));
     wide.add(table, all_of(table));
@@ -139,7 +179,7 @@ TEST(WideRows, AreOverWhenTheClockIsInALaterInterval) {
 }
 
 TEST(WideRows, OfOneNarrowerIntervalAreNotWider) {
-    WideRows hour(60, 10, 10, {});
+    WideRows hour(60, 10, {.rows = 10}, {});
     for (Minute minute = 50; minute < 60; ++minute) {
         hour.begin(minute, key());
         if (const auto over = hour.end(minute)) {
