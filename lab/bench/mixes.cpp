@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "chance.hpp"
+#include "protobuf.hpp"
 #include "tapir/base/assert.hpp"
 #include "tapir/dns/message_writer.hpp"
 #include "tapir/dnstap/frame_stream.hpp"
@@ -70,28 +71,6 @@ std::string domain(Chance& chance) {
     name += '.';
     name += tops.at(chance.below(tops.size()));
     return name;
-}
-
-void put_varint(Bytes& out, std::uint64_t value) {
-    for (; value > 127; value >>= 7U) {
-        append_u8(out, static_cast<std::uint8_t>((value & 127U) | 128U));
-    }
-    append_u8(out, static_cast<std::uint8_t>(value));
-}
-void put_number(Bytes& out, unsigned field, std::uint64_t value) {
-    put_varint(out, field << 3U);
-    put_varint(out, value);
-}
-void put_fixed32(Bytes& out, unsigned field, std::uint32_t value) {
-    put_varint(out, field << 3U | 5U);
-    for (unsigned i = 0; i < 4; ++i) {
-        append_u8(out, static_cast<std::uint8_t>(value >> (8 * i)));
-    }
-}
-void put_bytes(Bytes& out, unsigned field, ByteView value) {
-    put_varint(out, field << 3U | 2U);
-    put_varint(out, value.size());
-    append(out, value);
 }
 
 Bytes v4_client(std::size_t number) {

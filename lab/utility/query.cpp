@@ -4,37 +4,20 @@
 
 #include <arpa/inet.h>
 
+#include "protobuf.hpp"
 #include "tapir/base/assert.hpp"
 
 namespace tapir::utility {
 namespace {
 
+using bench::put_bytes;
+using bench::put_fixed32;
+using bench::put_number;
+
 constexpr std::uint32_t clients_in_v4_network = 100;
 constexpr std::uint32_t clients_in_v6_network = 250;
 constexpr std::uint64_t client_response = 6;
 constexpr std::uint64_t message_type = 1;  // of dnstap
-
-void put_varint(Bytes& out, std::uint64_t value) {
-    for (; value > 127; value >>= 7U) {
-        append_u8(out, static_cast<std::uint8_t>((value & 127U) | 128U));
-    }
-    append_u8(out, static_cast<std::uint8_t>(value));
-}
-void put_number(Bytes& out, unsigned field, std::uint64_t value) {
-    put_varint(out, field << 3U);
-    put_varint(out, value);
-}
-void put_fixed32(Bytes& out, unsigned field, std::uint32_t value) {
-    put_varint(out, field << 3U | 5U);
-    for (unsigned i = 0; i < 4; ++i) {
-        append_u8(out, static_cast<std::uint8_t>(value >> (8 * i)));
-    }
-}
-void put_bytes(Bytes& out, unsigned field, ByteView value) {
-    put_varint(out, field << 3U | 2U);
-    put_varint(out, value.size());
-    append(out, value);
-}
 
 }  // namespace
 

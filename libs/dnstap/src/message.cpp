@@ -283,6 +283,12 @@ bool is_walkable(ByteView bytes) {
     return !in.failed();
 }
 
+// Numbers that are not listed are kept too.
+template <class Enum>
+Enum kept_as_it_is(std::uint64_t number) {
+    return std::bit_cast<Enum>(static_cast<std::uint32_t>(number));
+}
+
 // Where the fields of one frame go. Only Message wants them all.
 template <class Out>
 constexpr bool wants_all = std::is_same_v<Out, Message>;
@@ -290,11 +296,9 @@ constexpr bool wants_all = std::is_same_v<Out, Message>;
 // What of the inner message only Message holds. False: it is none of these fields.
 bool take_more(Walker& in, Tag tag, Message& out) {
     const auto u32 = [&in] { return static_cast<std::uint32_t>(in.varint()); };
-    // NOLINTBEGIN(clang-analyzer-optin.core.EnumCastOutOfRange): unknown numbers are kept as they
-    // are
     switch (tag.key()) {
         case key(inner::socket_family, Wire::varint):
-            out.family = static_cast<SocketFamily>(u32());
+            out.family = kept_as_it_is<SocketFamily>(in.varint());
             return true;
         case key(inner::query_port, Wire::varint):
             out.query_port = u32();
@@ -314,25 +318,21 @@ bool take_more(Walker& in, Tag tag, Message& out) {
         default:
             return false;
     }
-    // NOLINTEND(clang-analyzer-optin.core.EnumCastOutOfRange)
 }
 
 // The fields of the inner message in the order of their numbers, in which all resolvers write them:
 // a comparison each that always comes out the same. What does not follow it is left for the loop.
 [[gnu::always_inline]] inline void take_in_order(Walker& in, ResponseFields& out, bool& has_type) {
-    // NOLINTBEGIN(clang-analyzer-optin.core.EnumCastOutOfRange): unknown numbers are kept as they
-    // are
     if (in.take(key(inner::type, Wire::varint))) {
-        out.type = static_cast<MessageType>(static_cast<std::uint32_t>(in.varint()));
+        out.type = kept_as_it_is<MessageType>(in.varint());
         has_type = true;
     }
     if (in.take(key(inner::socket_family, Wire::varint))) {
         in.skip_varint();
     }
     if (in.take(key(inner::socket_protocol, Wire::varint))) {
-        out.protocol = static_cast<SocketProtocol>(static_cast<std::uint32_t>(in.varint()));
+        out.protocol = kept_as_it_is<SocketProtocol>(in.varint());
     }
-    // NOLINTEND(clang-analyzer-optin.core.EnumCastOutOfRange)
     if (in.take(key(inner::query_address, Wire::bytes))) {
         out.query_address = ClientAddress(in.bytes());
     }
@@ -376,13 +376,11 @@ bool parse_inner(ByteView bytes, Out& out, bool& has_type) {
         const Tag tag = in.tag();
         switch (tag.key()) {
             case key(inner::type, Wire::varint):
-                // NOLINTNEXTLINE(clang-analyzer-optin.core.EnumCastOutOfRange): kept as it is
-                out.type = static_cast<MessageType>(static_cast<std::uint32_t>(in.varint()));
+                out.type = kept_as_it_is<MessageType>(in.varint());
                 has_type = true;
                 break;
             case key(inner::socket_protocol, Wire::varint):
-                // NOLINTNEXTLINE(clang-analyzer-optin.core.EnumCastOutOfRange): kept as it is
-                out.protocol = static_cast<SocketProtocol>(static_cast<std::uint32_t>(in.varint()));
+                out.protocol = kept_as_it_is<SocketProtocol>(in.varint());
                 break;
             case key(inner::query_address, Wire::bytes):
                 out.query_address = ClientAddress(in.bytes());
