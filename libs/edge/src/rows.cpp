@@ -462,31 +462,43 @@ void RowTable::merge(RowTable&& other) {
         *this = std::move(other);
         return;
     }
-    constexpr std::size_t abreast = 32;
-    for (std::size_t first = 0; first < other.size(); first += abreast) {
-        const std::size_t end = std::min(first + abreast, other.size());
-        for (std::size_t i = first; i < end; ++i) {
-            prefetch(other[i].index);
-        }
-        for (std::size_t i = first; i < end; ++i) {
-            row(other[i].index);  // asks for it
-            other.prefetch_clients(other[i].v4, 0);
-            other.prefetch_clients(other[i].v6, 0);
-        }
-        for (std::size_t i = first; i < end; ++i) {
-            add(other, other[i]);
-        }
-    }
+    add_rows(other, other.size(), [](std::size_t i) { return i; });
     clients_left_out_ += other.clients_left_out_;
     other = RowTable(settings_);
 }
 
-void RowTable::add(const RowTable& from, const Row& theirs) {
+void RowTable::add_all(const RowTable& from, std::span<const std::uint32_t> numbers) {
+    add_rows(from, numbers.size(), [numbers](std::size_t i) { return numbers[i]; });
+}
+
+// Memory is asked for some rows ahead of its use, step by step: the place, the row, its clients.
+template <class NumberAt>
+void RowTable::add_rows(const RowTable& from, std::size_t count, const NumberAt& number_at) {
     memory_max_ = std::numeric_limits<std::size_t>::max();
-    Row& ours = row(theirs.index);
-    ours.merge_counters(theirs);
-    merge(ours.v4, theirs.v4, from);
-    merge(ours.v6, theirs.v6, from);
+    constexpr std::size_t abreast = 32;
+    std::array<Row*, abreast> ours{};
+    for (std::size_t first = 0; first < count; first += abreast) {
+        const std::size_t some = std::min(abreast, count - first);
+        for (std::size_t i = 0; i < some; ++i) {
+            const Row& theirs = from[number_at(first + i)];
+            prefetch(theirs.index);
+            from.prefetch_clients(theirs.v4, 0);
+            from.prefetch_clients(theirs.v6, 0);
+        }
+        for (std::size_t i = 0; i < some; ++i) {
+            ours.at(i) = &row(from[number_at(first + i)].index);
+        }
+        for (std::size_t i = 0; i < some; ++i) {
+            prefetch_clients(ours.at(i)->v4, 0);
+            prefetch_clients(ours.at(i)->v6, 0);
+        }
+        for (std::size_t i = 0; i < some; ++i) {
+            const Row& theirs = from[number_at(first + i)];
+            ours.at(i)->merge_counters(theirs);
+            merge(ours.at(i)->v4, theirs.v4, from);
+            merge(ours.at(i)->v6, theirs.v6, from);
+        }
+    }
 }
 
 }  // namespace tapir::edge

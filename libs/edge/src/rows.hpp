@@ -21,6 +21,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "large_page.hpp"
@@ -191,8 +192,8 @@ public:
 
     // What is merged into has no limit any more: the other's memory is soon free.
     void merge(RowTable&& other);
-    // The same for one row of another table, which keeps it.
-    void add(const RowTable& from, const Row& row);
+    // The same for the rows with these numbers of another table, which keeps them.
+    void add_all(const RowTable& from, std::span<const std::uint32_t> numbers);
 
     std::size_t size() const { return store_->row_count; }
     bool is_empty() const { return size() == 0; }
@@ -248,6 +249,8 @@ private:
     NetworkSample networks(const FamilyCount& family) const;
     std::size_t memory_of(const FamilyCount& family) const;
     void merge(FamilyCount& into, const FamilyCount& from, const RowTable& theirs);
+    template <class NumberAt>
+    void add_rows(const RowTable& from, std::size_t count, const NumberAt& number_at);
     void merge_networks(FamilyCount& into, const NetworkSample& networks);
     void release();
 

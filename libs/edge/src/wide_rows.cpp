@@ -1,12 +1,20 @@
 #include "wide_rows.hpp"
 
 #include <algorithm>
+#include <functional>
+#include <map>
 #include <numeric>
 #include <utility>
 #include <vector>
 
 namespace tapir::edge {
 namespace {
+
+struct Rank {
+    std::uint32_t index;
+    std::uint32_t number;
+    std::size_t memory;
+};
 
 // Of the rows with these numbers those with the most clients, as many as there may be. How many go.
 std::size_t keep_most_asked(std::vector<std::uint32_t>& numbers, const RowTable& rows,
@@ -18,32 +26,36 @@ std::size_t keep_most_asked(std::vector<std::uint32_t>& numbers, const RowTable&
     if (numbers.size() <= limits.rows && memory <= limits.memory) {
         return 0;
     }
-    struct Rank {
-        std::uint64_t clients;
-        std::uint32_t index;  // of the list's entry: unlike the number, it is always the same
-        std::uint32_t number;
-    };
-    std::vector<Rank> ranks;
-    ranks.reserve(numbers.size());
+    // Most rows have one client or two, so rows with as many are put in order only where the limit
+    // falls among them: by the list's entry, which unlike the row's number is always the same.
+    std::map<std::uint64_t, std::vector<Rank>, std::greater<>> by_clients;
     for (const std::uint32_t number : numbers) {
         const Row& row = rows[number];
-        ranks.push_back({.clients = rows.estimate(row.v4) + rows.estimate(row.v6),
-                         .index = row.index,
-                         .number = number});
+        by_clients[rows.estimate(row.v4) + rows.estimate(row.v6)].push_back(
+            {.index = row.index, .number = number, .memory = rows.memory_of(row)});
     }
-    std::ranges::sort(ranks, [](const Rank& a, const Rank& b) {
-        return a.clients != b.clients ? a.clients > b.clients : a.index < b.index;
-    });
+    const std::size_t all = numbers.size();
     numbers.clear();
     memory = 0;
-    for (const Rank& rank : ranks) {
-        memory += rows.memory_of(rows[rank.number]);
-        if (numbers.size() == limits.rows || memory > limits.memory) {
-            break;
+    for (auto& [clients, ranks] : by_clients) {
+        std::size_t of_these = 0;
+        for (const Rank& rank : ranks) {
+            of_these += rank.memory;
         }
-        numbers.push_back(rank.number);
+        const bool is_cut =
+            numbers.size() + ranks.size() > limits.rows || memory + of_these > limits.memory;
+        if (is_cut) {
+            std::ranges::sort(ranks, {}, &Rank::index);
+        }
+        for (const Rank& rank : ranks) {
+            memory += rank.memory;
+            if (numbers.size() == limits.rows || memory > limits.memory) {
+                return all - numbers.size();
+            }
+            numbers.push_back(rank.number);
+        }
     }
-    return ranks.size() - numbers.size();
+    return all - numbers.size();
 }
 
 }  // namespace
@@ -69,9 +81,7 @@ std::optional<WideRows::Over> WideRows::begin(Minute minute,
 
 void WideRows::add(const RowTable& from, std::vector<std::uint32_t> numbers) {
     evicted_ += keep_most_asked(numbers, from, limits_);
-    for (const std::uint32_t number : numbers) {
-        rows_.add(from, from[number]);
-    }
+    rows_.add_all(from, numbers);
     std::vector<std::uint32_t> staying(rows_.size());
     std::iota(staying.begin(), staying.end(), 0U);
     const std::size_t going = keep_most_asked(staying, rows_, limits_);
@@ -80,9 +90,7 @@ void WideRows::add(const RowTable& from, std::vector<std::uint32_t> numbers) {
     }
     evicted_ += going;
     RowTable kept(hll_);
-    for (const std::uint32_t number : staying) {
-        kept.add(rows_, rows_[number]);
-    }
+    kept.add_all(rows_, staying);
     rows_ = std::move(kept);
 }
 
