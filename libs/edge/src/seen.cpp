@@ -5,6 +5,8 @@
 #include <utility>
 #include <vector>
 
+#include "tapir/world/chance.hpp"
+
 namespace tapir::edge {
 namespace {
 
@@ -65,46 +67,52 @@ Seen::Seen(store::Store& store, const SeenSettings& settings, const Log& log, Co
       imported_(counters.counter("tapir_edge_seen_imported_total",
                                  "Names marked as released before, from lists.")),
       names_shown_(counters.gauge("tapir_edge_seen_names",
-                                  "Released names that are remembered, as last counted.")) {}
+                                  "Released names that are remembered, as last counted.")),
+      lately_(0, NameHash{{world::SystemChance().u64(), world::SystemChance().u64()}}) {}
 
 bool Seen::add(const std::string& name) {
     const std::lock_guard lock(mutex_);
-    if (state_locked(name) != State::unknown) {
+    const auto [known, is_new] = lately_.try_emplace(name, State::under_way);
+    if (!is_new) {
         return false;
     }
-    under_way_.insert(name);
+    if (is_stored(name)) {
+        keep(known);
+        return false;
+    }
     return true;
 }
 
 Seen::State Seen::state_of(const std::string& name) {
     const std::lock_guard lock(mutex_);
-    return state_locked(name);
+    if (const auto known = lately_.find(name); known != lately_.end()) {
+        return known->second;
+    }
+    return is_stored(name) ? State::kept : State::unknown;
 }
 
-Seen::State Seen::state_locked(const std::string& name) {
-    if (under_way_.contains(name)) {
-        return State::under_way;
-    }
-    if (cache_.contains(name)) {
-        return State::kept;
-    }
+bool Seen::is_stored(const std::string& name) {
     const auto found = store_.get(seen_family, as_bytes(name));
     if (!found) {
         errors_.add();
         log_.error("seen", "cannot read the store of released names",
                    {{"reason", found.error().what()}});
-    } else if (*found) {
-        remember(name);
-        return State::kept;
+        return false;
     }
-    return State::unknown;
+    return found->has_value();
 }
 
-void Seen::remember(const std::string& name) {
-    if (cache_.size() >= seen_cache_max) {
-        cache_.clear();
+void Seen::keep(States::iterator known) {
+    if (std::exchange(known->second, State::kept) != State::kept &&
+        ++kept_lately_ > seen_cache_max) {
+        forget_kept();
     }
-    cache_.insert(name);
+}
+
+void Seen::forget_kept() {
+    boost::unordered::erase_if(lately_,
+                               [](const auto& known) { return known.second == State::kept; });
+    kept_lately_ = 0;
 }
 
 void Seen::settle(std::span<const std::string> names, Settle how) {
@@ -112,10 +120,12 @@ void Seen::settle(std::span<const std::string> names, Settle how) {
     store::Batch batch;
     const Bytes value = seen_value(today_);
     for (const std::string& name : names) {
-        under_way_.erase(name);
+        const auto known = lately_.try_emplace(name, State::under_way).first;
         if (how == Settle::kept) {
-            remember(name);
+            keep(known);
             batch.put(seen_family, as_bytes(name), value);
+        } else if (known->second == State::under_way) {
+            lately_.erase(known);
         }
     }
     if (batch.empty()) {
@@ -223,7 +233,11 @@ void Seen::look_at(ByteView name, ByteView value, store::Batch& batch) {
     batch.erase(seen_family, name);
     ++erased_;
     const std::lock_guard lock(mutex_);
-    cache_.erase(std::string(as_text(name)));
+    const auto known = lately_.find(std::string(as_text(name)));
+    if (known != lately_.end() && known->second == State::kept) {
+        lately_.erase(known);
+        --kept_lately_;
+    }
 }
 
 void Seen::end_survey() {

@@ -18,6 +18,7 @@
 // waits for it. A value says on which day its name was released; docs/formats/seen.md.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <map>
@@ -26,11 +27,14 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_set>
 
+#include <boost/unordered/unordered_flat_map.hpp>
+
+#include "tapir/base/bytes.hpp"
 #include "tapir/base/counters.hpp"
 #include "tapir/base/log.hpp"
 #include "tapir/base/time.hpp"
+#include "tapir/privacy/gate_key.hpp"
 #include "tapir/store/store.hpp"
 #include "tapir/text/settings.hpp"
 
@@ -73,7 +77,20 @@ public:
     void tidy(UtcTime now);
 
 private:
-    State state_locked(const std::string& name);
+    // Keyed by chance: whoever chooses names cannot choose where they come to lie.
+    struct NameHash {
+        using is_avalanching = void;  // all bits are good: the table need not mix them again
+        std::array<std::uint64_t, 2> key;
+        std::size_t operator()(std::string_view name) const {
+            return privacy::siphash_2_4(key[0], key[1], as_bytes(name));
+        }
+    };
+    using States = boost::unordered_flat_map<std::string, State, NameHash>;
+
+    // Whether the store has it. If it cannot be read: no.
+    bool is_stored(const std::string& name);
+    void keep(States::iterator known);
+    void forget_kept();
     // Counts of names by day: of one walk.
     struct Survey {
         std::map<std::uint32_t, std::uint64_t> by_day;
@@ -93,7 +110,6 @@ private:
     void end_survey();
     void end_erase();
     void fail_walk(const Error& error);
-    void remember(const std::string& name);
 
     store::Store& store_;
     const SeenSettings settings_;
@@ -106,8 +122,10 @@ private:
     std::atomic<std::uint32_t> today_{0};
     std::atomic<std::uint64_t> names_{0};  // as of the last survey, and since
     std::mutex mutex_;
-    std::unordered_set<std::string> under_way_;  // as many as the batches hold that are not written
-    std::unordered_set<std::string> cache_;      // of what is in the store, or should be
+    // Those under way: as many as the batches hold that are not written. Of those that are in the
+    // store, or should be, the last.
+    States lately_;
+    std::size_t kept_lately_ = 0;
 
     // Of tidy() alone.
     Walk walk_ = Walk::none;

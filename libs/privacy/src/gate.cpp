@@ -368,8 +368,12 @@ Result<ReleasedHistogram> release_histogram(const GateSettings& settings,
     if (candidates.empty() && rule.size_step == 1) {
         return out;
     }
-    std::ranges::sort(candidates, {}, &RowCandidate::entry);
-    for (RowCandidate& candidate : candidates) {
+    // In the order of their entries. Candidates are large: only where they are is moved.
+    std::vector<RowCandidate*> rows(candidates.size());
+    std::ranges::transform(candidates, rows.begin(), [](RowCandidate& row) { return &row; });
+    std::ranges::sort(rows, {}, &RowCandidate::entry);
+    for (RowCandidate* row : rows) {
+        RowCandidate& candidate = *row;
         candidate.row.start_time = interval.start;
         if (rule.numbers == Numbers::floored) {
             floor_numbers(candidate.row);
@@ -385,7 +389,7 @@ Result<ReleasedHistogram> release_histogram(const GateSettings& settings,
     Payload payload{.product = Product::histogram,
                     .name = products::histogram_file_name(interval),
                     .octets = {}};
-    payload.octets = TRY(write_histogram(candidates, rule.size_step));
+    payload.octets = TRY(write_histogram(rows, rule.size_step));
     out.payload.emplace(mint, std::move(payload));
     return out;
 }

@@ -56,7 +56,7 @@ void write_row(columns::TableWriter& table, const products::HistogramRow& row) {
 
 }  // namespace
 
-Result<Bytes> write_histogram(std::span<const RowCandidate> rows, std::size_t size_step) {
+Result<Bytes> write_histogram(std::span<const RowCandidate* const> rows, std::size_t size_step) {
     std::vector<columns::Column> schema;
     for (const products::Column& column : products::histogram_columns()) {
         schema.push_back({.name = std::string(column.name),
@@ -65,8 +65,8 @@ Result<Bytes> write_histogram(std::span<const RowCandidate> rows, std::size_t si
                                                       : columns::Presence::required});
     }
     columns::TableWriter table(std::string(products::histogram_schema_name), schema);
-    for (const RowCandidate& candidate : rows) {
-        write_row(table, candidate.row);
+    for (const RowCandidate* candidate : rows) {
+        write_row(table, candidate->row);
     }
     columns::FinishOptions options;
     options.pad_to = size_step > 1 ? size_step : 0;

@@ -10,6 +10,6 @@
 namespace tapir::privacy {
 
 // The size becomes a multiple of `size_step` (1: as it comes).
-Result<Bytes> write_histogram(std::span<const RowCandidate> rows, std::size_t size_step);
+Result<Bytes> write_histogram(std::span<const RowCandidate* const> rows, std::size_t size_step);
 
 }  // namespace tapir::privacy
