@@ -67,12 +67,24 @@ tests:
         values: '0+1000x60'
       - series: 'tapir_edge_frames_total{{fate="dropped",reason="overload",instance="e"}}'
         values: '0x20 0+5x40'
+      - series: 'tapir_edge_group_posts_total{{outcome="accepted",instance="e"}}'
+        values: '0+1x10 10x50'
+      - series: 'tapir_edge_group_posts_total{{outcome="accepted",instance="other"}}'
+        values: '0+1x60'
       - series: 'tapir_edge_certificate_end_timestamp_seconds{{setting="core.cert",instance="e"}}'
         values: '9000000x60'
     alert_rule_test:
       - {{eval_time: 20m, alertname: TapirEdgeDropsFrames, exp_alerts: []}}
       - {{eval_time: 50m, alertname: TapirEdgeCertificateEnds, exp_alerts: []}}
       - {{eval_time: 50m, alertname: TapirEdgeNoFrames, exp_alerts: []}}
+      - {{eval_time: 15m, alertname: TapirEdgeGroupAway, exp_alerts: []}}
+      - eval_time: 50m
+        alertname: TapirEdgeGroupAway
+        exp_alerts:
+          - exp_labels: {{severity: warn, outcome: accepted, instance: e}}
+            exp_annotations:
+              summary: e has not spoken with its aggregator for half an hour and counts alone.
+              remedy: outcomes in tapir_edge_group_posts_total; tapir-edge check --online
       - eval_time: 50m
         alertname: TapirEdgeDropsFrames
         exp_alerts:
@@ -90,9 +102,10 @@ tests:
         self.assertEqual(len({panel["id"] for panel in board["panels"]}), len(board["panels"]))
 
     def test_the_unit_is_a_sandbox(self):
-        unit = PACKAGING / "systemd/tapir-edge.service"
-        judged = run("systemd-analyze", "security", "--offline=true", "--no-pager", "--threshold=20", unit)
-        self.assertEqual(judged.returncode, 0, judged.stdout + judged.stderr)
+        for name in ("tapir-edge", "tapir-edge-aggregator"):
+            unit = PACKAGING / f"systemd/{name}.service"
+            judged = run("systemd-analyze", "security", "--offline=true", "--no-pager", "--threshold=20", unit)
+            self.assertEqual(judged.returncode, 0, judged.stdout + judged.stderr)
 
     def test_the_first_settings_are_settings(self):
         checked = run(BIN / "tapir-edge", "check", "--config", PACKAGING / "debian/edge.toml")

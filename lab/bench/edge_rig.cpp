@@ -72,13 +72,15 @@ Result<void> EdgeRig::build(const EdgeOptions& options) {
     ledger_ = TRY(EdgeLedger::open(files_, options.state + "/ledger", key_));
     outbox_ = TRY(Outbox::open(files_, options.state, *ledger_, {}, log_, counters_));
     seen_ = std::make_unique<Seen>(*store_, SeenSettings{}, log_, counters_);
+    seen_->tidy(UtcTime());  // as the daemon does, each second: it knows what is stored
     wildcards_.emplace(*store_, crypto::Secret::copy_of(Bytes(32)), log_, counters_);
     sink_ = std::make_unique<OutboxSink>(
         *outbox_, *seen_, leaf_context(settings, options.profile, "bench"), options.times);
     times_ = options.times;
     const CollectorSettings collecting = collector_settings(settings, options.profile);
-    collector_ = std::make_unique<Collector>(collecting, lists_, *seen_, *wildcards_, key_,
-                                             metrics_, log_, *sink_);
+    signing_ = std::make_unique<EventSigner>(options.profile, key_, *seen_, metrics_, log_, *sink_);
+    collector_ = std::make_unique<Collector>(collecting, lists_, *seen_, *wildcards_, metrics_,
+                                             log_, *signing_);
     counting_ = std::make_unique<CountingConsumer>(*collector_, options.times);
     PipelineSettings piping;
     piping.workers = options.workers;

@@ -16,6 +16,7 @@
 
 #include "batch_writer.hpp"
 #include "edge_stages.hpp"
+#include "event_signer.hpp"
 #include "outbox.hpp"
 #include "pipeline.hpp"
 #include "setup.hpp"
@@ -131,6 +132,7 @@ private:
     std::unique_ptr<edge::Seen> seen_;
     std::optional<edge::Wildcards> wildcards_;
     std::unique_ptr<OutboxSink> sink_;
+    std::unique_ptr<edge::EventSigner> signing_;
     std::unique_ptr<edge::Collector> collector_;
     std::unique_ptr<CountingConsumer> counting_;
     std::unique_ptr<edge::Pipeline> pipeline_;

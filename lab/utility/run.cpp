@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "event_signer.hpp"
 #include "pipeline.hpp"
 #include "setup.hpp"
 #include "tapir/crypto/base64.hpp"
@@ -122,7 +123,8 @@ Result<Released> run_edge(const Site& site, const Gate& gate, Source& source, st
     edge::CollectorSettings collecting = edge::collector_settings(site.settings, gate.profile);
     collecting.gate.watch = &rows;
     Sink sink(seen, std::chrono::seconds(collecting.interval_s), out);
-    edge::Collector collector(collecting, site.lists, seen, wildcards, signer, metrics, log, sink);
+    edge::EventSigner signing(gate.profile, signer, seen, metrics, log, sink);
+    edge::Collector collector(collecting, site.lists, seen, wildcards, metrics, log, signing);
     edge::PipelineSettings piping;
     piping.workers = workers;
     piping.worker = edge::worker_settings(site.settings, gate.profile);

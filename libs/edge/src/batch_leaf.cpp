@@ -24,6 +24,9 @@ Result<BatchLeaf> leaf_of(const ReadyBatch& batch, const LeafContext& context,
         .set("software", context.version)
         .commit("settings", commit("settings", as_bytes(batch.settings)))
         .commit("lists", commit("lists", as_bytes(batch.lists)));
+    if (context.hourly_sketches) {
+        leaf.set("sketch", "hourly");
+    }
     for (const auto& released : batch.payloads) {
         const privacy::Payload& payload = released.value();
         const std::string name = path(payload);

@@ -22,6 +22,7 @@ struct LeafContext {
     privacy::Profile profile = privacy::Profile::standard;
     bool single_site = false;
     bool threat_exception = false;
+    bool hourly_sketches = false;
     std::string version;     // of the software
     std::string aggregator;  // its URL, where the site is one of a group
 };

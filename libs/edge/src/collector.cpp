@@ -10,6 +10,8 @@ namespace tapir::edge {
 namespace {
 
 constexpr Duration minute_length{60'000'000'000};
+constexpr std::int64_t minutes_in_hour = 60;
+static_assert(privacy::wider_intervals.back() == minutes_in_hour);
 
 Fate fate_of(privacy::PendingOutcome outcome) {
     switch (outcome) {
@@ -78,6 +80,27 @@ privacy::RowCandidate candidate_of(const names::NameIndex& index, const RowTable
     return candidate;
 }
 
+// Some rows of a table, for the gate.
+class SomeRows final : public privacy::RowSource {
+public:
+    SomeRows(const names::NameIndex& index, const RowTable& table,
+             std::vector<std::uint32_t>&& numbers)
+        : index_(index), table_(table), numbers_(std::move(numbers)) {}
+
+    std::size_t size() const override { return numbers_.size(); }
+    std::string entry(std::size_t number) const override {
+        return names::to_text(index_.entry(names::EntryId{table_[numbers_[number]].index}));
+    }
+    privacy::RowCandidate candidate(std::size_t number) const override {
+        return candidate_of(index_, table_, numbers_[number]);
+    }
+
+private:
+    const names::NameIndex& index_;
+    const RowTable& table_;
+    const std::vector<std::uint32_t> numbers_;
+};
+
 privacy::GateSettings gate_settings(const CollectorSettings& settings) {
     privacy::GateSettings gate = settings.gate;
     gate.group = settings.group;
@@ -87,13 +110,12 @@ privacy::GateSettings gate_settings(const CollectorSettings& settings) {
 }  // namespace
 
 Collector::Collector(const CollectorSettings& settings, std::shared_ptr<const Lists> lists,
-                     Seen& seen, Wildcards& wildcards, const jose::PrivateJwk& signer,
-                     EdgeMetrics& metrics, const Log& log, BatchSink& sink)
+                     Seen& seen, Wildcards& wildcards, EdgeMetrics& metrics, const Log& log,
+                     BatchSink& sink)
     : settings_(settings),
       lists_(std::move(lists)),
       seen_(seen),
       wildcards_(wildcards),
-      signer_(signer),
       metrics_(metrics),
       log_(log),
       sink_(sink),
@@ -105,6 +127,9 @@ Collector::Collector(const CollectorSettings& settings, std::shared_ptr<const Li
     std::int64_t narrower = 1;
     for (const std::int64_t minutes : privacy::wider_intervals) {
         wide_.emplace_back(minutes, std::exchange(narrower, minutes), settings.wide, settings.hll);
+    }
+    if (settings.gate.hourly_sketches) {
+        hour_.emplace(minutes_in_hour, 1, settings.wide, settings.hll);
     }
 }
 
@@ -229,6 +254,10 @@ void Collector::on_minute_end(Minute minute, std::optional<MinuteTable>&& table)
         close_wide();  // their rows are numbered as the list before has it
     }
     wide_lists_ = lists;
+    if (hour_) {
+        past_hour_ = hour_->begin(minute, table->gate);
+        add_to_hour(table->rows);
+    }
     for (std::size_t width = 0; width < wide_.size(); ++width) {
         if (auto over = wide_[width].begin(minute, table->gate)) {
             gate_rows(std::move(*over), width + 1, *wide_lists_);
@@ -239,6 +268,9 @@ void Collector::on_minute_end(Minute minute, std::optional<MinuteTable>&& table)
                .rows = std::move(table->rows),
                .gate = std::move(table->gate)},
               0, *lists);
+    if (hour_) {
+        past_hour_ = hour_->end(minute);
+    }
     for (std::size_t width = 0; width < wide_.size(); ++width) {
         if (auto over = wide_[width].end(minute)) {
             gate_rows(std::move(*over), width + 1, *wide_lists_);
@@ -246,8 +278,46 @@ void Collector::on_minute_end(Minute minute, std::optional<MinuteTable>&& table)
     }
 }
 
+// Of rows with so few clients in the minute that all of an hour would be less than a hundredth of
+// what a sketch needs, nothing is kept.
+void Collector::add_to_hour(const RowTable& minute) {
+    const std::uint64_t enough = privacy::sketch_clients_per_register << settings_.hll.log2m;
+    const std::uint64_t least = enough / (minutes_in_hour * 100);
+    std::vector<std::uint32_t> numbers;
+    for (std::uint32_t i = 0; i < minute.size(); ++i) {
+        const Row& row = minute[i];
+        if (minute.estimate(row.v4) >= least || minute.estimate(row.v6) >= least) {
+            numbers.push_back(i);
+        }
+    }
+    hour_->add(minute, std::move(numbers));
+}
+
+// What was counted of the same interval as `of`, if it is a whole hour.
+std::vector<privacy::RowCandidate> Collector::take_hour(const WideRows::Over& of,
+                                                        const Lists& lists) {
+    const auto hour = std::exchange(past_hour_, std::nullopt);
+    std::vector<privacy::RowCandidate> candidates;
+    if (!hour || hour->interval != of.interval ||
+        of.interval.stop - of.interval.start != minute_length * minutes_in_hour) {
+        return candidates;
+    }
+    const std::uint64_t enough = privacy::sketch_clients_per_register << settings_.hll.log2m;
+    for (std::uint32_t i = 0; i < hour->rows.size(); ++i) {
+        const Row& row = hour->rows[i];
+        if (hour->rows.estimate(row.v4) >= enough || hour->rows.estimate(row.v6) >= enough) {
+            candidates.push_back(candidate_of(lists.well_known, hour->rows, i));
+        }
+    }
+    return candidates;
+}
+
 // Early, with their true length.
 void Collector::close_wide() {
+    if (hour_) {
+        hour_->close();  // no whole hour: it has no sketches
+        past_hour_.reset();
+    }
     for (std::size_t width = 0; width < wide_.size(); ++width) {
         if (auto over = wide_[width].close()) {
             gate_rows(std::move(*over), width + 1, *wide_lists_);
@@ -260,17 +330,20 @@ void Collector::gate_rows(WideRows::Over&& over, std::size_t width, const Lists&
     const unsigned clients_min =
         settings_.gate.watch != nullptr ? 0 : privacy::row_clients_min(settings_.gate.profile);
     std::vector<std::uint32_t> few_clients;
-    std::vector<privacy::RowCandidate> candidates;
+    std::vector<std::uint32_t> enough;
     for (std::uint32_t i = 0; i < over.rows.size(); ++i) {
         const Row& row = over.rows[i];
         if (over.rows.estimate(row.v4) < clients_min && over.rows.estimate(row.v6) < clients_min) {
             few_clients.push_back(i);
         } else {
-            candidates.push_back(candidate_of(lists.well_known, over.rows, i));
+            enough.push_back(i);
         }
     }
-    auto released = privacy::release_histogram(settings_.gate, over.interval, std::move(candidates),
-                                               *over.gate);
+    const SomeRows rows(lists.well_known, over.rows, std::move(enough));
+    auto of_hour = hour_ && width == wide_.size() ? take_hour(over, lists)
+                                                  : std::vector<privacy::RowCandidate>();
+    auto released = privacy::release_histogram(settings_.gate, over.interval, rows, *over.gate,
+                                               std::move(of_hour));
     if (!released) {
         metrics_.lost(privacy::Product::histogram);
         log_.error(
@@ -285,7 +358,9 @@ void Collector::gate_rows(WideRows::Over&& over, std::size_t width, const Lists&
     few_clients.insert(few_clients.end(), released->few_clients.begin(),
                        released->few_clients.end());
     withhold(over, width, std::move(few_clients), std::move(released->few_networks));
-    if (auto& payload = released->payload; payload && over.is_wider) {
+    metrics_.sketches_released(released->sketches);
+    const bool is_told = over.is_wider || released->sketches > 0;
+    if (auto& payload = released->payload; payload && is_told) {
         payloads_.push_back(std::move(*payload));
     }
 }
@@ -360,20 +435,9 @@ void Collector::cut(UtcTime time) {
         settings_.group->refresh();  // also where no frame comes
         batch.group = settings_.group->take_account();
     }
-    auto events =
-        privacy::release_events(settings_.gate.profile, released_, time, *day_->gate, signer_);
-    if (!events) {
-        metrics_.lost(privacy::Product::new_qname);
-        log_.error("collector", "a batch of events could not be made and is lost",
-                   {{"events", released_.size()}, {"reason", events.error().what()}});
-        released_.clear();
-        seen_.settle(std::exchange(released_names_, {}), Seen::Settle::lost);
-        return;
-    }
-    released_.clear();
+    batch.released = std::exchange(released_, {});
     metrics_.names_ready(0);
     batch.payloads = std::exchange(payloads_, {});
-    batch.events = std::move(events->messages);
     batch.names = std::exchange(released_names_, {});
     batch.suppressed = std::exchange(suppressed_, {});
     batch.lists = joined(std::exchange(lists_used_, {}));
@@ -389,9 +453,6 @@ void Collector::cut(UtcTime time) {
     totals_.parents_evicted = parents;
     metrics_.pending_evicted(batch.suppressed.cells_evicted, batch.suppressed.names_evicted,
                              batch.suppressed.parents_evicted);
-    for (auto& payload : events->payloads) {
-        batch.payloads.push_back(std::move(payload));
-    }
     sink_.take(std::move(batch));
 }
 

@@ -1,7 +1,7 @@
 // What is counted becomes what may leave: names through the name gate, minutes through the
 // histogram gate, both put together as one batch.
 //
-//     Collector collector(settings, lists, seen, wildcards, signer, metrics, log, sink);
+//     Collector collector(settings, lists, seen, wildcards, metrics, log, sink);
 //     Pipeline pipeline(..., collector);
 //
 // The twin cuts a batch whenever the data's clock enters a new interval; live, cut() says when.
@@ -45,9 +45,11 @@ struct Suppressed {
 struct ReadyBatch {
     UtcTime time;  // the batch's, no finer than the rule says
     std::vector<privacy::Released<privacy::Payload>> payloads;
+    // The names that leave; EventSigner makes events of them.
+    std::vector<privacy::Released<products::NewQname>> released;
     std::vector<std::string> events;  // the JWS in the order of release
-    std::vector<std::string>
-        names;  // of the events, for Seen: whoever takes the batch settles them
+    // Of the events, for Seen: whoever takes the batch settles them.
+    std::vector<std::string> names;
     std::optional<GroupAccount> group;  // where the site is one of a group
     std::string by_person;     // who released which of them and why: a line each, for the ledger
     std::string by_exception;  // which of them are suspects, and on what grounds: likewise
@@ -80,8 +82,7 @@ struct CollectorSettings {
 class Collector final : public Consumer {
 public:
     Collector(const CollectorSettings& settings, std::shared_ptr<const Lists> lists, Seen& seen,
-              Wildcards& wildcards, const jose::PrivateJwk& signer, EdgeMetrics& metrics,
-              const Log& log, BatchSink& sink);
+              Wildcards& wildcards, EdgeMetrics& metrics, const Log& log, BatchSink& sink);
 
     void on_batch(BatchResult&& result) override;
     void on_minute_begin(Minute minute, const std::shared_ptr<const Day>& day) override;
@@ -105,6 +106,9 @@ private:
     // Rows of an interval; those short of their threshold go on from `width` to the next wider.
     void gate_rows(WideRows::Over&& over, std::size_t width, const Lists& lists);
     void close_wide();
+    // A minute's clients, for the sketches of its hour.
+    void add_to_hour(const RowTable& minute);
+    std::vector<privacy::RowCandidate> take_hour(const WideRows::Over& of, const Lists& lists);
     void withhold(const WideRows::Over& over, std::size_t width,
                   std::vector<std::uint32_t>&& few_clients,
                   std::vector<std::uint32_t>&& few_networks);
@@ -121,7 +125,6 @@ private:
     std::vector<std::string> settings_used_;
     Seen& seen_;
     Wildcards& wildcards_;
-    const jose::PrivateJwk& signer_;
     EdgeMetrics& metrics_;
     const Log& log_;
     BatchSink& sink_;
@@ -132,6 +135,8 @@ private:
     std::optional<UtcTime> interval_;  // the one that is open, where cut by data
     std::optional<MinuteTable> single_;
     std::vector<WideRows> wide_;               // narrow to wide; none where no row waits
+    std::optional<WideRows> hour_;             // where sketches of it leave: all clients of rows
+    std::optional<WideRows::Over> past_hour_;  // that is over, until the hour's file is made
     std::shared_ptr<const Lists> wide_lists_;  // that their rows are of
     std::vector<privacy::Released<products::NewQname>> released_;
     std::vector<std::string> released_names_;  // of `released_`, as Seen knows them

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "event_signer.hpp"
 #include "explain_name.hpp"
 #include "pipeline.hpp"
 #include "setup.hpp"
@@ -218,7 +219,8 @@ public:
           store_(store::open_memory({std::string(seen_family), std::string(wildcard_family)})),
           seen_(*store_, {}, log, counters_),
           wildcards_(*store_, twin_wildcard_key(keys_.day), log, counters_),
-          sink_(print, options.octets, seen_, keys_.signing) {}
+          sink_(print, options.octets, seen_, keys_.signing),
+          signing_(profile, keys_.signing, seen_, metrics_, log, sink_) {}
 
 private:
     void message(ByteView frame);
@@ -237,6 +239,7 @@ private:
     Seen seen_;
     Wildcards wildcards_;
     PrintSink sink_;
+    EventSigner signing_;
     std::unique_ptr<Suspects> suspects_;
     std::unique_ptr<Collector> collector_;
     std::unique_ptr<Pipeline> pipeline_;
@@ -260,9 +263,8 @@ Result<std::unique_ptr<Explainer>> Explainer::open(const ExplainOptions& options
                         .has_exception = has_threat_exception(settings, profile)},
         out->seen_, out->counters_, out->listener_);
     collecting.suspects = out->suspects_.get();
-    out->collector_ =
-        std::make_unique<Collector>(collecting, lists, out->seen_, out->wildcards_,
-                                    out->keys_.signing, out->metrics_, log, out->sink_);
+    out->collector_ = std::make_unique<Collector>(collecting, lists, out->seen_, out->wildcards_,
+                                                  out->metrics_, log, out->signing_);
     PipelineSettings piping;
     piping.workers = 0;
     piping.worker = worker_settings(settings, profile);

@@ -131,9 +131,8 @@ TEST(Input, SurvivesWhatPeersSend) {
     const auto store = store::open_memory({std::string(seen_family), std::string(wildcard_family)});
     Seen seen(*store, {}, log, counters);
     Wildcards wildcards(*store, crypto::Secret::copy_of(Bytes(32)), log, counters);
-    const auto key = public_test_signing_key();
     NullSink sink;
-    Collector collector({}, *lists, seen, wildcards, key, metrics, log, sink);
+    Collector collector({}, *lists, seen, wildcards, metrics, log, sink);
     Pipeline pipeline({}, *lists, DayKeys(public_test_day_key()), DataClock(), collector);
     const auto input = Input::open(folder / "dnstap.sock", pipeline, log, counters);
     ASSERT_TRUE(input.has_value()) << input.error().what();

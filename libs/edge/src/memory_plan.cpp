@@ -7,11 +7,14 @@
 #include "frame_batch.hpp"
 #include "group_link.hpp"
 #include "pipeline.hpp"
+#include "seen.hpp"
+#include "setup.hpp"
 #include "suspects.hpp"
 #include "tapir/dnstap/frame_stream.hpp"
-#include "tapir/privacy/pending.hpp"
+#include "tapir/privacy/gate.hpp"
 #include "tapir/store/store.hpp"
 #include "wide_rows.hpp"
+#include "worker.hpp"
 
 namespace tapir::edge {
 namespace {
@@ -22,6 +25,9 @@ constexpr std::size_t program_size = 48 * mebibyte;
 constexpr std::size_t connections_max = 64;   // as net's StreamServerSettings has it
 constexpr std::size_t pending_cell_size = 8;  // octets, as PendingLimits says
 constexpr std::size_t pending_name_size = 96;
+constexpr std::size_t pending_parent_size = 160;  // with the bits that count its children
+// Of a name that is not listed, on its way to the gate: itself, and its text.
+constexpr std::size_t answer_name_size = sizeof(NameFound) + 48;
 constexpr std::size_t group_known_size = 48;  // octets: an entry of a hash table, and its place
 constexpr std::size_t group_heard_size = 16;
 constexpr std::size_t group_waiting_size = 16;
@@ -45,25 +51,29 @@ text::SettingTable memory_settings_table() {
 
 Result<MemoryPlan> plan_memory(const text::Settings& settings, const Lists& lists) {
     const auto size_max = static_cast<std::size_t>(settings.size("memory.size_max"));
-    const privacy::PendingLimits pending;
+    const privacy::GateSettings gate;
+    const privacy::PendingLimits& pending = gate.pending;
     const store::RocksOptions store;
     MemoryPlan plan;
     plan.workers = std::max<std::size_t>(static_cast<std::size_t>(settings.integer("workers")), 1);
+    plan.wide_tables += has_hourly_sketches(settings, profile_of(settings)) ? 1 : 0;
     plan.program = program_size;
     plan.lists = lists.well_known.bytes().size() + lists.ignored_names.bytes().size();
     for (const ThreatList& threats : lists.threats) {
         plan.lists += threats.index.bytes().size();
     }
     plan.gate = suspects_max * suspect_size_usual + pending.cell_count * pending_cell_size +
-                pending.name_count * pending_name_size;
+                pending.name_count * pending_name_size + gate.parent_count * pending_parent_size +
+                3 * gate.rarity_bits / 8;
     if (!settings.string("aggregation.url").empty()) {
         plan.gate += group_known_max * group_known_size + group_known_max * group_heard_size +
                      (group_waiting_max + group_taken_slack) * group_waiting_size;
     }
-    plan.store = store.cache_size_max + store.write_buffer_size_max;
+    plan.store = store.cache_size_max + store.write_buffer_size_max + seen_filter_size;
     plan.connections = connections_max * dnstap::stream_buffer_size;
-    plan.batches = plan.workers * batch_queue_max *
-                   (batch_size_usual + batch_frame_count_max * sizeof(FrameItem));
+    plan.batches =
+        plan.workers * batch_queue_max *
+        (batch_size_usual + batch_frame_count_max * (sizeof(FrameItem) + answer_name_size));
     plan.wide = wide_min;
     const std::size_t taken = plan.all();
     if (taken + rows_memory_min > size_max) {

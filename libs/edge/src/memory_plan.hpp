@@ -21,22 +21,25 @@ inline constexpr std::size_t rows_memory_min = std::size_t{32} << 20U;  // octet
 
 // Octets.
 struct MemoryPlan {
-    std::size_t program = 0;      // code, stacks, what is made once a minute
-    std::size_t lists = 0;        // well-known and ignored names
-    std::size_t gate = 0;         // pending names
-    std::size_t wide = 0;         // rows that wait for ten minutes and for the hour
+    std::size_t program = 0;  // code, stacks, what is made once a minute
+    std::size_t lists = 0;    // well-known and ignored names
+    std::size_t gate = 0;     // pending names
+    // Rows that wait for ten minutes and for the hour. Under `compatible` none does, and all rows of
+    // a minute leave: what their file takes while it is made.
+    std::size_t wide = 0;
     std::size_t store = 0;        // what was released: cache and write buffers
     std::size_t connections = 0;  // a buffer each
     std::size_t batches = 0;      // frames on their way to the workers
     std::size_t rows = 0;         // what is left
     std::size_t workers = 1;
+    std::size_t wide_tables = 2;  // and one of the whole hour where sketches leave
 
     std::size_t all() const {
         return program + lists + gate + wide + store + connections + batches + rows;
     }
-    // Of one wider interval, as RowTable::memory_of says it. There are two tables, and another for
-    // a moment where rows have to go; sets that have grown leave smaller blocks behind.
-    std::size_t rows_of_wide() const { return wide / 3 * 2 / 3; }
+    // Of one wider interval, as RowTable::memory_of says it. There is another table for a moment
+    // where rows have to go; sets that have grown leave smaller blocks behind.
+    std::size_t rows_of_wide() const { return wide / (wide_tables + 1) * 2 / 3; }
     std::size_t rows_of_worker() const { return rows / workers; }
 };
 

@@ -42,7 +42,7 @@ TEST(MemoryPlan, GivesTheRowsWhatTheRestLeavesAndNoMore) {
 }
 
 TEST(MemoryPlan, GivesAThirdToRowsThatWaitButNeverWhatTheMinuteNeeds) {
-    for (const char* size : {"192MiB", "200MiB", "512MiB", "4GiB"}) {
+    for (const char* size : {"208MiB", "216MiB", "512MiB", "4GiB"}) {
         const auto plan = plan_of({std::string("memory.size_max=") + size}, Lists());
         ASSERT_TRUE(plan.has_value()) << size;
         EXPECT_GE(plan->rows, rows_memory_min) << size;
@@ -51,6 +51,14 @@ TEST(MemoryPlan, GivesAThirdToRowsThatWaitButNeverWhatTheMinuteNeeds) {
         EXPECT_LE(plan->wide, std::size_t{192} << 20U) << size;
         EXPECT_LE(3 * plan->rows_of_wide(), plan->wide) << size;
     }
+}
+
+TEST(MemoryPlan, HasATableMoreWhereSketchesLeave) {
+    const auto usual = plan_of({}, Lists());
+    const auto hourly = plan_of({"histogram.sketch=hourly"}, Lists());
+    ASSERT_TRUE(usual.has_value() && hourly.has_value());
+    EXPECT_EQ(hourly->all(), usual->all());
+    EXPECT_LE(4 * hourly->rows_of_wide(), hourly->wide);
 }
 
 TEST(MemoryPlan, RefusesTooLittleAndSaysWhatItIsFor) {

@@ -80,6 +80,9 @@ EdgeMetrics::EdgeMetrics(Counters& counters)
       rows_evicted_(counters.counter("tapir_edge_rows_withheld_total",
                                      "Histogram rows that were not released, by reason.",
                                      {{"reason", "evicted"}})),
+      sketches_released_(counters.counter(
+          "tapir_edge_sketches_released_total",
+          "Sketches of an hour's clients that left, where the operator lets them.")),
       clients_left_out_(counters.counter(
           "tapir_edge_row_clients_left_out_total",
           "Clients that were not counted in a row, because the memory for rows was used up.")),
@@ -220,6 +223,10 @@ void EdgeMetrics::rows_withheld(std::uint64_t few_clients, std::uint64_t few_net
     rows_few_clients_.add(few_clients);
     rows_few_networks_.add(few_networks);
     rows_evicted_.add(evicted);
+}
+
+void EdgeMetrics::sketches_released(std::uint64_t count) {
+    sketches_released_.add(count);
 }
 
 void EdgeMetrics::pending_fill(const privacy::Pending& pending, const privacy::Children& children) {

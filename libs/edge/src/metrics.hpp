@@ -45,6 +45,7 @@ public:
     void lost(privacy::Product product);
     void rows_withheld(std::uint64_t few_clients, std::uint64_t few_networks,
                        std::uint64_t evicted);
+    void sketches_released(std::uint64_t count);
     // Of rows for which there was memory, but not for all their clients.
     void clients_left_out(std::uint64_t n) { clients_left_out_.add(n); }
     // How full the tables are.
@@ -66,6 +67,7 @@ private:
     Counter& rows_few_clients_;
     Counter& rows_few_networks_;
     Counter& rows_evicted_;
+    Counter& sketches_released_;
     Counter& clients_left_out_;
     Counter& cells_evicted_;
     Counter& names_evicted_;

@@ -9,6 +9,7 @@
 #include "batch_leaf.hpp"
 #include "captures.hpp"
 #include "edge_ledger.hpp"
+#include "event_signer.hpp"
 #include "pipeline.hpp"
 #include "report.hpp"
 #include "sessions.hpp"
@@ -142,7 +143,8 @@ Result<void> process(const ProcessOptions& options, const text::Settings& settin
     if (has_threat_exception(settings, profile)) {
         say_threat_exception(log);
     }
-    Collector collector(collecting, lists, seen, wildcards, keys.signing, metrics, log, sink);
+    EventSigner signing(profile, keys.signing, seen, metrics, log, sink);
+    Collector collector(collecting, lists, seen, wildcards, metrics, log, signing);
 
     const auto sessions =
         TRY(TwinSessions::open(settings, options, keys.day, files, log, counters));
@@ -169,6 +171,7 @@ Result<void> process(const ProcessOptions& options, const text::Settings& settin
     report.profile = profile;
     report.single_site = collecting.gate.single_site;
     report.threat_exception = has_threat_exception(settings, profile);
+    report.hourly_sketches = has_hourly_sketches(settings, profile);
     report.single_interval = options.single_interval;
     report.kid = keys.signing.kid();
     report.is_test_signing_key = keys.is_test_signing;

@@ -115,6 +115,7 @@ std::string print(const Report& report) {
          {"profile", privacy::to_string(report.profile)},
          {"single_site", report.single_site},
          {"threat_exception", report.threat_exception},
+         {"hourly_sketches", report.hourly_sketches},
          {"single_interval", report.single_interval},
          {"signing_key",
           Json::object({{"kid", report.kid}, {"public_test_key", report.is_test_signing_key}})},

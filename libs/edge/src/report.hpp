@@ -32,6 +32,7 @@ struct Report {
     privacy::Profile profile = privacy::Profile::standard;
     bool single_site = false;
     bool threat_exception = false;
+    bool hourly_sketches = false;
     bool single_interval = false;
     std::string kid;
     bool is_test_signing_key = false;

@@ -68,7 +68,8 @@ Seen::Seen(store::Store& store, const SeenSettings& settings, const Log& log, Co
                                  "Names marked as released before, from lists.")),
       names_shown_(counters.gauge("tapir_edge_seen_names",
                                   "Released names that are remembered, as last counted.")),
-      lately_(0, NameHash{{world::SystemChance().u64(), world::SystemChance().u64()}}) {}
+      hash_{{world::SystemChance().u64(), world::SystemChance().u64()}},
+      lately_(0, hash_) {}
 
 bool Seen::add(const std::string& name) {
     const std::lock_guard lock(mutex_);
@@ -92,6 +93,9 @@ Seen::State Seen::state_of(const std::string& name) {
 }
 
 bool Seen::is_stored(const std::string& name) {
+    if (is_stored_known_ && !stored_->may_have(hash_(name))) {
+        return false;
+    }
     const auto found = store_.get(seen_family, as_bytes(name));
     if (!found) {
         errors_.add();
@@ -100,6 +104,12 @@ bool Seen::is_stored(const std::string& name) {
         return false;
     }
     return found->has_value();
+}
+
+void Seen::note(std::string_view name) {
+    if (stored_) {
+        stored_->add(hash_(name));
+    }
 }
 
 void Seen::keep(States::iterator known) {
@@ -123,6 +133,7 @@ void Seen::settle(std::span<const std::string> names, Settle how) {
         const auto known = lately_.try_emplace(name, State::under_way).first;
         if (how == Settle::kept) {
             keep(known);
+            note(name);
             batch.put(seen_family, as_bytes(name), value);
         } else if (known->second == State::under_way) {
             lately_.erase(known);
@@ -150,6 +161,9 @@ Result<std::uint64_t> Seen::import(std::span<const std::string> names) {
     }
     if (!batch.empty()) {
         TRY(store_.write(batch, store::Durability::buffered));
+        // After it: a walk that began before has not seen them all, and one that begins later will.
+        const std::lock_guard lock(mutex_);
+        std::ranges::for_each(names, [this](const std::string& name) { note(name); });
     }
     imported_.add(batch.changes().size());
     names_ += batch.changes().size();
@@ -173,6 +187,9 @@ void Seen::begin(Walk walk) {
     if (walk == Walk::survey) {
         survey_ = {};
         surveyed_ = today_.load();
+        const std::lock_guard lock(mutex_);
+        is_stored_known_ = false;
+        stored_.emplace(seen_filter_size);
     }
 }
 
@@ -224,6 +241,8 @@ void Seen::look_at(ByteView name, ByteView value, store::Batch& batch) {
         }
         ++survey_.names;
         ++survey_.by_day[day.value_or(today_)];
+        const std::lock_guard lock(mutex_);
+        note(as_text(name));
         return;
     }
     if (!day || *day > cut_.day || (*day == cut_.day && cut_.of_day == 0)) {
@@ -242,6 +261,10 @@ void Seen::look_at(ByteView name, ByteView value, store::Batch& batch) {
 
 void Seen::end_survey() {
     walk_ = Walk::none;
+    {
+        const std::lock_guard lock(mutex_);
+        is_stored_known_ = true;
+    }
     names_ = survey_.names;
     names_shown_.set(static_cast<std::int64_t>(survey_.names));
     const std::int64_t age_days = settings_.age_max / (day_s * 1s);

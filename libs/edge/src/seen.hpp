@@ -30,6 +30,7 @@
 
 #include <boost/unordered/unordered_flat_map.hpp>
 
+#include "name_filter.hpp"
 #include "tapir/base/bytes.hpp"
 #include "tapir/base/counters.hpp"
 #include "tapir/base/log.hpp"
@@ -41,7 +42,8 @@
 namespace tapir::edge {
 
 inline constexpr std::string_view seen_family = "released";
-inline constexpr std::size_t seen_cache_max = 100'000;   // names
+inline constexpr std::size_t seen_cache_max = 100'000;                  // names
+inline constexpr std::size_t seen_filter_size = std::size_t{4} << 20U;  // octets: 3 M names
 inline constexpr std::size_t seen_steps_usual = 20'000;  // names that one tidy() looks at
 
 // The rows `seen.…` of the settings.
@@ -89,6 +91,8 @@ private:
 
     // Whether the store has it. If it cannot be read: no.
     bool is_stored(const std::string& name);
+    // That it is in the store.
+    void note(std::string_view name);
     void keep(States::iterator known);
     void forget_kept();
     // Counts of names by day: of one walk.
@@ -121,11 +125,16 @@ private:
     Gauge& names_shown_;
     std::atomic<std::uint32_t> today_{0};
     std::atomic<std::uint64_t> names_{0};  // as of the last survey, and since
-    std::mutex mutex_;
+    std::mutex mutex_;                     // all until walk_
+    const NameHash hash_;
     // Those under way: as many as the batches hold that are not written. Of those that are in the
     // store, or should be, the last.
     States lately_;
     std::size_t kept_lately_ = 0;
+    // Most names that are asked for are not in the store, and need not be looked for there. Known
+    // since a walk has seen all names; anew each day, as names are forgotten.
+    std::optional<NameFilter> stored_;
+    bool is_stored_known_ = false;
 
     // Of tidy() alone.
     Walk walk_ = Walk::none;

@@ -2,11 +2,14 @@
 #include "seen.hpp"
 
 #include <algorithm>
+#include <memory>
 #include <set>
 #include <string>
 #include <vector>
 
 #include <gtest/gtest.h>
+#include <rapidcheck.h>
+#include <rapidcheck/gtest.h>
 
 #include "seen_import.hpp"
 #include "tapir/crypto/base64.hpp"
@@ -92,6 +95,45 @@ TEST_F(SeenTest, RemembersForGoodUnlessToldOtherwise) {
     EXPECT_FALSE(open().add("a.se."));
     EXPECT_EQ(forgotten("age") + forgotten("names_max"), 0);
     EXPECT_EQ(counters_.value("tapir_edge_seen_names"), 2);
+}
+
+// Whatever happens in whatever order, walks in the middle of it and restarts too.
+RC_GTEST_PROP(Seen, TellsNewNamesFromOld, (const std::vector<std::uint8_t>& steps)) {
+    const auto store = store::open_memory({std::string(seen_family)});
+    std::string lines;
+    const Log log = Log::to_string(lines);
+    Counters counters;
+    const SeenSettings settings{.steps = 2};
+    auto seen = std::make_unique<Seen>(*store, settings, log, counters);
+    std::set<std::string> old;
+    std::int64_t second = 0;
+    for (const std::uint8_t step : steps) {
+        const std::string name = "n" + std::to_string(step / 8) + ".se.";
+        switch (step % 8) {
+            case 0:
+                seen = std::make_unique<Seen>(*store, settings, log, counters);
+                break;
+            case 1:
+                RC_ASSERT(seen->import(std::vector{name}) ==
+                          Result<std::uint64_t>(old.insert(name).second ? 1U : 0U));
+                break;
+            case 2:
+                second += 86'400;  // the next day's walk begins
+                [[fallthrough]];
+            case 3:
+            case 4:
+                seen->tidy(at(first_day, ++second));
+                break;
+            default:
+                RC_ASSERT((seen->state_of(name) == Seen::State::unknown) == !old.contains(name));
+                if (seen->add(name)) {
+                    RC_ASSERT(old.insert(name).second);
+                    seen->settle(std::vector{name}, Seen::Settle::kept);
+                } else {
+                    RC_ASSERT(old.contains(name));
+                }
+        }
+    }
 }
 
 TEST_F(SeenTest, ForgetsANameWhenItsTimeIsOver) {

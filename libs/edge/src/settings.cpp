@@ -70,6 +70,9 @@ text::SettingTable own_settings_table() {
                          "does it."),
         Setting::integer("histogram.hll_explicit_threshold", 20, 1, 131'072, "clients",
                          "Clients kept exactly before a sketch is made; acts in compatible."),
+        Setting::choice("histogram.sketch", "none", {"none", "hourly"},
+                        "Sketches in the hour's histogram, of entries with at least 73728 clients "
+                        "in it; acts in standard, and nowhere else. compatible always has them."),
     };
 }
 

@@ -137,6 +137,10 @@ void say_threat_exception(const Log& log) {
              "threat_exception is on: registered domains of suspects leave below their threshold");
 }
 
+bool has_hourly_sketches(const text::Settings& settings, privacy::Profile profile) {
+    return profile == privacy::Profile::standard && settings.string("histogram.sketch") == "hourly";
+}
+
 privacy::Profile profile_of(const text::Settings& settings) {
     const auto profile = privacy::profile_named(settings.string("release.profile"));
     TAPIR_ASSERT(profile.has_value());
@@ -150,6 +154,7 @@ WorkerSettings worker_settings(const text::Settings& settings, privacy::Profile 
         profile == privacy::Profile::compatible
             ? static_cast<std::int32_t>(settings.integer("histogram.hll_explicit_threshold"))
             : static_cast<std::int32_t>(standard_explicit_threshold);
+    worker.hourly_tags = has_hourly_sketches(settings, profile);
     return worker;
 }
 
@@ -157,6 +162,7 @@ CollectorSettings collector_settings(const text::Settings& settings, privacy::Pr
     CollectorSettings collecting;
     collecting.gate.profile = profile;
     collecting.gate.single_site = settings.boolean("single_site");
+    collecting.gate.hourly_sketches = has_hourly_sketches(settings, profile);
     collecting.interval_s = privacy::rule_for(privacy::Product::new_qname, profile).time_s;
     collecting.hll = worker_settings(settings, profile).hll;
     return collecting;
@@ -168,6 +174,7 @@ LeafContext leaf_context(const text::Settings& settings, privacy::Profile profil
     context.profile = profile;
     context.single_site = settings.boolean("single_site");
     context.threat_exception = has_threat_exception(settings, profile);
+    context.hourly_sketches = has_hourly_sketches(settings, profile);
     context.version = std::move(version);
     if (is_in_group(settings, profile)) {
         context.aggregator = settings.string("aggregation.url");

@@ -34,6 +34,9 @@ inline constexpr std::array<std::string_view, 4> list_settings = {
 // wrong already says where: file and line.
 Error at_setting(const text::Settings& settings, std::string_view key, Error error);
 
+// Whether each hour has tags of its own, and sketches of them leave (R5).
+bool has_hourly_sketches(const text::Settings& settings, privacy::Profile profile);
+
 // Whether suspects may be told of below their threshold (R7). Never under `compatible`, which looks
 // for none.
 bool has_threat_exception(const text::Settings& settings, privacy::Profile profile);

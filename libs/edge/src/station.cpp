@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "batch_writer.hpp"
+#include "event_signer.hpp"
 #include "gauges.hpp"
 #include "group_link.hpp"
 #include "live_keys.hpp"
@@ -72,7 +73,8 @@ struct Counting {
     std::shared_ptr<const Lists> lists;
     std::unique_ptr<SeenFolder> known;  // lists of what counts as seen
     std::unique_ptr<BatchWriter> writer;
-    std::unique_ptr<BatchQueue> queue;  // where a thread writes
+    std::unique_ptr<EventSigner> signer;
+    std::unique_ptr<BatchQueue> queue;  // where a thread signs and writes
     std::unique_ptr<SuspectJournal> journal;
     std::unique_ptr<Suspects> suspects;
     std::unique_ptr<Collector> collector;
@@ -417,10 +419,12 @@ BatchSink& Station::Impl::open_writer(Counting& parts, const SaltSource& salts) 
     parts.writer = std::make_unique<BatchWriter>(
         *outbox, *parts.seen, leaf_context(settings, parts.profile.profile, version), salts,
         options.on_batch, [this] { return sessions->make_room(); });
+    parts.signer = std::make_unique<EventSigner>(parts.profile.profile, *key, *parts.seen, metrics,
+                                                 ports.log, *parts.writer);
     if (!options.writes_in_background) {
-        return *parts.writer;
+        return *parts.signer;
     }
-    parts.queue = std::make_unique<BatchQueue>(*parts.writer);
+    parts.queue = std::make_unique<BatchQueue>(*parts.signer);
     return *parts.queue;
 }
 
@@ -456,9 +460,8 @@ Result<void> Station::begin() {
     CollectorSettings collecting = self.collecting(profile);
     collecting.wide.memory = memory.rows_of_wide();
     collecting.suspects = counting->suspects.get();
-    counting->collector =
-        std::make_unique<Collector>(collecting, lists, *counting->seen, *counting->wildcards,
-                                    *self.key, self.metrics, ports.log, sink);
+    counting->collector = std::make_unique<Collector>(
+        collecting, lists, *counting->seen, *counting->wildcards, self.metrics, ports.log, sink);
     DayKeys keys = TRY(self.read_day_keys());
     const UtcTime now = ports.clock.now();
     Consumer& consumer = self.sessions->begin(*counting->collector, *self.outbox,

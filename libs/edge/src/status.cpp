@@ -1,6 +1,7 @@
 #include "status.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "fate.hpp"
@@ -77,6 +78,19 @@ Json ledger(std::string_view checkpoint, const Counters& counters) {
     }
     return Json::object({{"leaves", counters.value("tapir_edge_ledger_leaves")},
                          {"root", std::string(root.substr(0, root.find('\n')))}});
+}
+
+// Of a site in a group; others have no such counters.
+std::optional<Json> group(const Counters& counters) {
+    Json posts = by_label(counters, "tapir_edge_group_posts_total");
+    if (posts.if_object()->empty()) {
+        return std::nullopt;
+    }
+    return Json::object({{"posts", std::move(posts)},
+                         {"sightings", by_label(counters, "tapir_edge_group_sightings_total")},
+                         {"waiting", counters.value("tapir_edge_group_waiting")},
+                         {"known", counters.value("tapir_edge_group_known")},
+                         {"released", counters.value("tapir_edge_group_released_total")}});
 }
 
 }  // namespace
@@ -171,6 +185,9 @@ void StatusBoard::publish(const StatusParts& parts, UtcTime now) {
     status.set("sender",
                Json::object({{"batches", counters.value("tapir_edge_batches_total")},
                              {"uploads", by_label(counters, "tapir_edge_uploads_total")}}));
+    if (auto of_group = group(counters)) {
+        status.set("group", std::move(*of_group));
+    }
     status.set("ledger", ledger(parts.checkpoint, counters));
     status.set("lists", lists(parts.lists));
     status.set("certificates", by_label(counters, "tapir_edge_certificate_end_timestamp_seconds"));

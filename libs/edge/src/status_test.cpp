@@ -86,6 +86,24 @@ TEST(Status, HasListsLedgerOutboxAndTheLastTroubles) {
               Result<std::string>("a batch cannot be written"));
 }
 
+TEST(Status, SaysWhatBecomesOfTheGroupWhereThereIsOne) {
+    Shown shown;
+    EXPECT_EQ(shown.publish(noon).find("group"), nullptr);
+    EXPECT_THAT(*top_screen(shown.board.text(), {.columns = 80, .rows = 24}),
+                Not(HasSubstr("group:")));
+    shown.counters.counter("tapir_edge_group_posts_total", "", {{"outcome", "accepted"}}).add(4);
+    shown.counters.counter("tapir_edge_group_sightings_total", "", {{"outcome", "told"}}).add(90);
+    shown.counters.counter("tapir_edge_group_released_total", "").add(2);
+    shown.counters.gauge("tapir_edge_group_waiting", "").set(7);
+    const Json status = shown.publish(noon + 1s);
+    EXPECT_EQ(Shown::number(status, {"group", "posts", "accepted"}), 4);
+    EXPECT_EQ(Shown::number(status, {"group", "sightings", "told"}), 90);
+    EXPECT_EQ(Shown::number(status, {"group", "released"}), 2);
+    EXPECT_THAT(
+        *top_screen(shown.board.text(), {.columns = 80, .rows = 24}),
+        HasSubstr("group: posts accepted 4; sightings told 90, 7 wait; released together 2"));
+}
+
 TEST(Status, RemembersTheLastReleasesAndNoMore) {
     Shown shown;
     for (std::size_t i = 0; i < releases_remembered_max + 5; ++i) {

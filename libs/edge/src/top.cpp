@@ -144,7 +144,7 @@ std::vector<std::string> head_lines(const Json& json) {
     for (const Json& worker : workers ? *workers : Json::Array{}) {
         waiting += worker.integer("batches_waiting").value_or(0);
     }
-    return {
+    std::vector<std::string> lines = {
         fmt::format("tapir-edge {}  {}  up {}  {}", text_at(json, "version"),
                     text_at(json, "profile"), duration_text(integer_at(json, {"uptime_s"})),
                     text_at(json, "time")),
@@ -165,6 +165,13 @@ std::vector<std::string> head_lines(const Json& json) {
             "sent {} batches; attempts {}", integer_at(json, {"sender", "batches"}),
             json.find("sender") == nullptr ? "none" : pairs_of(*json.find("sender"), "uploads")),
     };
+    if (const Json* group = json.find("group"); group != nullptr) {
+        lines.push_back(fmt::format("group: posts {}; sightings {}, {} wait; released together {}",
+                                    pairs_of(*group, "posts"), pairs_of(*group, "sightings"),
+                                    integer_at(*group, {"waiting"}),
+                                    integer_at(*group, {"released"})));
+    }
+    return lines;
 }
 
 }  // namespace

@@ -255,9 +255,7 @@ void Worker::tag_slots(client::Tagger& tagger, const privacy::GateKey& gate, Bat
     for (std::size_t i = 0; i < slots_used_; ++i) {
         Slot& slot = slots_[i];
         slot.withheld.reset();
-        // Tags are made under the day's key, so what stands for the name here only has to be its
-        // own: the entry's number will do.
-        std::uint64_t name = slot.match ? static_cast<std::uint64_t>(slot.match->id) : 0;
+        std::uint64_t name = slot.match ? entry_fingerprint(slot) : 0;
         if (!slot.match) {
             const auto form = registered_domain_of(slot.folded);
             if (!form) {
@@ -281,6 +279,31 @@ void Worker::tag_slots(client::Tagger& tagger, const privacy::GateKey& gate, Bat
     tagger.tag(std::span(requests_).first(slots_used_), std::span(tags_).first(slots_used_));
     for (std::size_t i = 0; i < slots_used_; ++i) {
         slots_[i].tags = tags_[i];
+    }
+    if (settings_.hourly_tags) {
+        forget_early_clients();
+    }
+}
+
+// Tags are made under the day's key, so what stands for the entry here only has to be its own: its
+// number will do, and the hour beside it.
+std::uint64_t Worker::entry_fingerprint(const Slot& slot) const {
+    static_assert(sizeof(names::EntryId) == sizeof(std::uint32_t));
+    const auto number = static_cast<std::uint64_t>(slot.match->id);
+    if (!settings_.hourly_tags) {
+        return number;
+    }
+    constexpr std::int64_t minutes_in_hour = 60;
+    return static_cast<std::uint64_t>(slot.item->minute / minutes_in_hour) << 32U | number;
+}
+
+// Frames of before the clock has started will be of a minute that is not known yet. Their clients
+// would be counted again when they ask in that minute, so they are not counted.
+void Worker::forget_early_clients() {
+    for (std::size_t i = 0; i < slots_used_; ++i) {
+        if (slots_[i].match && slots_[i].item->minute == 0) {
+            slots_[i].tags.client = {};
+        }
     }
 }
 

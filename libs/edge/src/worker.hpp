@@ -52,6 +52,7 @@ struct WorkerSettings {
     StageWatch* watch = nullptr;
     std::shared_ptr<const SessionSource> sessions = nullptr;  // null: none are recorded
     std::optional<std::size_t> rows_memory_max{};             // octets, each worker's
+    bool hourly_tags = false;  // a client is another one to each entry in each hour
 
     bool is_compatible() const { return profile == privacy::Profile::compatible; }
 };
@@ -149,6 +150,8 @@ private:
     }
     void look_up_slots();
     void tag_slots(client::Tagger& tagger, const privacy::GateKey& gate, BatchResult& result);
+    std::uint64_t entry_fingerprint(const Slot& slot) const;
+    void forget_early_clients();
     void hash_slots();
     void find_rows(const Day& day);
     static Fate count_row(const Slot& slot);

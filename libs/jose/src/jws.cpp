@@ -217,10 +217,13 @@ Result<std::string> sign_jws(const PrivateJwk& key, ByteView payload) {
     return text;
 }
 
-std::string join_batch(std::span<const std::string> messages, std::size_t size_step) {
+namespace {
+
+template <class Text>
+std::string joined(std::span<const Text> messages, std::size_t size_step) {
     TAPIR_ASSERT(size_step > 0);
     std::string batch = "[";
-    for (const std::string& message : messages) {
+    for (const std::string_view message : messages) {
         batch += batch.size() == 1 ? "\n" : ",\n";
         batch += message;
     }
@@ -228,6 +231,16 @@ std::string join_batch(std::span<const std::string> messages, std::size_t size_s
     const std::size_t rest = batch.size() % size_step;
     batch.append(rest == 0 ? 0 : size_step - rest, ' ');
     return batch;
+}
+
+}  // namespace
+
+std::string join_batch(std::span<const std::string> messages, std::size_t size_step) {
+    return joined(messages, size_step);
+}
+
+std::string join_batch(std::span<const std::string_view> messages, std::size_t size_step) {
+    return joined(messages, size_step);
 }
 
 namespace {

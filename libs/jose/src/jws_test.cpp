@@ -363,7 +363,7 @@ TEST(Batch, GivesBackWhatWasJoined) {
         EXPECT_EQ(std::vector<std::string>(parts.begin(), parts.end()), messages);
         messages.push_back(sign_jws(key, as_bytes(R"({"qname":"a\"}{[],.example."})")).value());
     }
-    EXPECT_EQ(join_batch({}, 1).size(), 3U);
+    EXPECT_EQ(join_batch(std::vector<std::string>{}, 1).size(), 3U);
 }
 
 TEST(Batch, OneMessageAloneIsABatchOfOne) {

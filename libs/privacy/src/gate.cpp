@@ -1,6 +1,8 @@
 #include "tapir/privacy/gate.hpp"
 
 #include <algorithm>
+#include <map>
+#include <string>
 #include <utility>
 
 #include <fmt/format.h>
@@ -12,6 +14,7 @@
 #include "tapir/jose/jws.hpp"
 #include "tapir/privacy/form.hpp"
 #include "tapir/privacy/threshold.hpp"
+#include "tapir/sketch/hyperloglog.hpp"
 
 namespace tapir::privacy {
 
@@ -70,6 +73,72 @@ RowVerdict judge(const Rule& rule, bool single_site, RowCandidate& candidate, co
         return RowVerdict::released;
     }
     return v4_many || v6_many ? RowVerdict::few_networks : RowVerdict::few_clients;
+}
+
+constexpr Duration hour_length{3'600'000'000'000};
+
+bool may_have_sketches(const GateSettings& settings, const products::Interval& interval) {
+    return settings.hourly_sketches && interval.stop - interval.start == hour_length &&
+           !rule_for(Product::histogram, settings.profile).sketches;
+}
+
+// Whether it counts enough clients to leave: by what it says itself, as its reader sees it.
+bool is_told(const std::optional<Bytes>& octets) {
+    if (!octets) {
+        return false;
+    }
+    const auto sketch = sketch::HyperLogLog::parse(*octets);
+    return sketch && sketch->estimate() >= sketch_clients_per_register << sketch->settings().log2m;
+}
+
+// Of an entry's hour only sketches, and how many clients they count: the rest has left by itself.
+products::HistogramRow sketches_of(const products::HistogramRow& hour) {
+    products::HistogramRow row;
+    row.labels = hour.labels;
+    row.edm_status_bits = hour.edm_status_bits;
+    return row;
+}
+
+// The sketches that may leave, in rows of their own.
+std::map<std::string, RowCandidate> told_sketches(const Rule& rule, const GateSettings& settings,
+                                                  std::vector<RowCandidate>&& of_hour,
+                                                  const GateKey& key) {
+    std::map<std::string, RowCandidate> told;
+    for (RowCandidate& hour : of_hour) {
+        if (judge(rule, settings.single_site, hour, key) != RowVerdict::released) {
+            continue;
+        }
+        RowCandidate candidate = hour;
+        candidate.row = sketches_of(hour.row);
+        // A family that the rule withholds has no clients any more.
+        if (hour.row.v4client_count > 0 && is_told(hour.row.v4client_count_hll)) {
+            candidate.row.v4client_count = hour.row.v4client_count;
+            candidate.row.v4client_count_hll = std::move(hour.row.v4client_count_hll);
+        }
+        if (hour.row.v6client_count > 0 && is_told(hour.row.v6client_count_hll)) {
+            candidate.row.v6client_count = hour.row.v6client_count;
+            candidate.row.v6client_count_hll = std::move(hour.row.v6client_count_hll);
+        }
+        if (candidate.row.v4client_count_hll || candidate.row.v6client_count_hll) {
+            told.emplace(std::move(hour.entry), std::move(candidate));
+        }
+    }
+    return told;
+}
+
+std::uint64_t sketch_count(const products::HistogramRow& row) {
+    return (row.v4client_count_hll ? 1U : 0U) + (row.v6client_count_hll ? 1U : 0U);
+}
+
+void put_sketches(products::HistogramRow& into, products::HistogramRow&& from) {
+    if (from.v4client_count_hll) {
+        into.v4client_count = from.v4client_count;
+        into.v4client_count_hll = std::move(from.v4client_count_hll);
+    }
+    if (from.v6client_count_hll) {
+        into.v6client_count = from.v6client_count;
+        into.v6client_count_hll = std::move(from.v6client_count_hll);
+    }
 }
 
 void floor_numbers(products::HistogramRow& row) {
@@ -299,6 +368,23 @@ Result<Released<products::NewQname>> release_by_exception(Profile profile, std::
     return Released<products::NewQname>(mint, std::move(event));
 }
 
+namespace {
+
+// An order that says nothing of who asked first.
+std::vector<std::string_view> by_hash(std::span<const std::string> messages) {
+    std::vector<std::pair<crypto::Sha256Digest, std::string_view>> hashed;
+    hashed.reserve(messages.size());
+    for (const std::string& message : messages) {
+        hashed.emplace_back(crypto::sha256(as_bytes(message)), message);
+    }
+    std::ranges::sort(hashed);
+    std::vector<std::string_view> ordered(hashed.size());
+    std::ranges::transform(hashed, ordered.begin(), [](const auto& one) { return one.second; });
+    return ordered;
+}
+
+}  // namespace
+
 Result<ReleasedEvents> release_events(Profile profile,
                                       std::span<const Released<products::NewQname>> names,
                                       UtcTime minute, const GateKey& key,
@@ -315,14 +401,11 @@ Result<ReleasedEvents> release_events(Profile profile,
         }
         out.messages.push_back(TRY(jose::sign_jws(signer, as_bytes(event.to_json()))));
     }
-    std::vector<std::string> sorted = out.messages;
     const bool is_padded = rule.size_step > 1;
-    if (is_padded) {
-        // The order says nothing of who asked first.
-        std::ranges::sort(sorted, {},
-                          [](const std::string& m) { return crypto::sha256(as_bytes(m)); });
-    }
-    std::span<const std::string> rest(sorted);
+    const auto ordered =
+        is_padded ? by_hash(out.messages)
+                  : std::vector<std::string_view>(out.messages.begin(), out.messages.end());
+    std::span<const std::string_view> rest(ordered);
     while (!rest.empty() || (is_padded && out.payloads.empty())) {
         const std::size_t count = std::min(rest.size(), events_in_payload_max);
         const std::string body = jose::join_batch(rest.first(count), rule.size_step);
@@ -341,57 +424,133 @@ unsigned row_clients_min(Profile profile) {
     return rule.threshold.applies() ? rule.threshold.min : 0;
 }
 
-Result<ReleasedHistogram> release_histogram(const GateSettings& settings,
-                                            const products::Interval& interval,
-                                            std::vector<RowCandidate> candidates,
-                                            const GateKey& key) {
-    const Rule& rule = rule_for(Product::histogram, settings.profile);
-    ReleasedHistogram out;
-    std::erase_if(candidates, [&](RowCandidate& candidate) {
-        const RowVerdict verdict = judge(rule, settings.single_site, candidate, key);
-        if (settings.watch != nullptr && verdict != RowVerdict::released) {
-            settings.watch->row(interval, candidate, verdict);
+namespace {
+
+// What the gate makes of an interval's rows, one after the other in the order of their entries.
+class HistogramGate {
+public:
+    HistogramGate(const GateSettings& settings, const products::Interval& interval,
+                  const GateKey& key)
+        : settings_(settings), interval_(interval), key_(key) {}
+
+    // Before any row.
+    void take_sketches(std::vector<RowCandidate>&& of_hour) {
+        sketches_ = told_sketches(rule_, settings_, std::move(of_hour), key_);
+        for (const auto& [entry, candidate] : sketches_) {
+            out_.sketches += sketch_count(candidate.row);
         }
-        switch (verdict) {
-            case RowVerdict::released:
-                return false;
-            case RowVerdict::few_clients:
-                out.few_clients.push_back(candidate.number);
-                break;
-            case RowVerdict::few_networks:
-                out.few_networks.push_back(candidate.number);
-                break;
-        }
-        return true;
-    });
-    out.rows_released = candidates.size();
-    if (candidates.empty() && rule.size_step == 1) {
-        return out;
     }
-    // In the order of their entries. Candidates are large: only where they are is moved.
-    std::vector<RowCandidate*> rows(candidates.size());
-    std::ranges::transform(candidates, rows.begin(), [](RowCandidate& row) { return &row; });
-    std::ranges::sort(rows, {}, &RowCandidate::entry);
-    for (RowCandidate* row : rows) {
-        RowCandidate& candidate = *row;
-        candidate.row.start_time = interval.start;
-        if (rule.numbers == Numbers::floored) {
-            floor_numbers(candidate.row);
+    void take(RowCandidate&& candidate);
+    Result<ReleasedHistogram> finish();
+
+private:
+    void write(RowCandidate& candidate);
+    void write_first_sketch();
+
+    const GateSettings& settings_;
+    const products::Interval& interval_;
+    const GateKey& key_;
+    const Rule& rule_ = rule_for(Product::histogram, settings_.profile);
+    std::map<std::string, RowCandidate> sketches_;
+    HistogramFile file_;
+    ReleasedHistogram out_;
+};
+
+void HistogramGate::take(RowCandidate&& candidate) {
+    const RowVerdict verdict = judge(rule_, settings_.single_site, candidate, key_);
+    if (verdict != RowVerdict::released) {
+        if (settings_.watch != nullptr) {
+            settings_.watch->row(interval_, candidate, verdict);
         }
-        if (!rule.sketches) {
-            candidate.row.v4client_count_hll.reset();
-            candidate.row.v6client_count_hll.reset();
-        }
-        if (settings.watch != nullptr) {
-            settings.watch->row(interval, candidate, RowVerdict::released);
-        }
+        auto& withheld = verdict == RowVerdict::few_clients ? out_.few_clients : out_.few_networks;
+        withheld.push_back(candidate.number);
+        return;
+    }
+    ++out_.rows_released;
+    if (!rule_.sketches) {
+        candidate.row.v4client_count_hll.reset();
+        candidate.row.v6client_count_hll.reset();
+    }
+    while (!sketches_.empty() && sketches_.begin()->first < candidate.entry) {
+        write_first_sketch();
+    }
+    if (auto known = sketches_.extract(candidate.entry)) {
+        put_sketches(candidate.row, std::move(known.mapped().row));
+    }
+    write(candidate);
+}
+
+void HistogramGate::write(RowCandidate& candidate) {
+    candidate.row.start_time = interval_.start;
+    if (rule_.numbers == Numbers::floored) {
+        floor_numbers(candidate.row);
+    }
+    if (settings_.watch != nullptr) {
+        settings_.watch->row(interval_, candidate, RowVerdict::released);
+    }
+    file_.add(candidate.row);
+}
+
+void HistogramGate::write_first_sketch() {
+    auto first = sketches_.extract(sketches_.begin());
+    write(first.mapped());
+}
+
+Result<ReleasedHistogram> HistogramGate::finish() {
+    while (!sketches_.empty()) {
+        write_first_sketch();
+    }
+    if (file_.is_empty() && rule_.size_step == 1) {
+        return std::move(out_);
     }
     Payload payload{.product = Product::histogram,
-                    .name = products::histogram_file_name(interval),
+                    .name = products::histogram_file_name(interval_),
                     .octets = {}};
-    payload.octets = TRY(write_histogram(rows, rule.size_step));
-    out.payload.emplace(mint, std::move(payload));
-    return out;
+    payload.octets = TRY(file_.finish(rule_.size_step));
+    out_.payload.emplace(mint, std::move(payload));
+    return std::move(out_);
+}
+
+// Rows that are there.
+class RowsAtHand final : public RowSource {
+public:
+    explicit RowsAtHand(const std::vector<RowCandidate>& rows) : rows_(rows) {}
+
+    std::size_t size() const override { return rows_.size(); }
+    std::string entry(std::size_t number) const override { return rows_[number].entry; }
+    RowCandidate candidate(std::size_t number) const override { return rows_[number]; }
+
+private:
+    const std::vector<RowCandidate>& rows_;
+};
+
+}  // namespace
+
+Result<ReleasedHistogram> release_histogram(const GateSettings& settings,
+                                            const products::Interval& interval,
+                                            const RowSource& rows, const GateKey& key,
+                                            std::vector<RowCandidate> of_hour) {
+    HistogramGate gate(settings, interval, key);
+    if (may_have_sketches(settings, interval)) {
+        gate.take_sketches(std::move(of_hour));
+    }
+    std::vector<std::pair<std::string, std::size_t>> order;
+    order.reserve(rows.size());
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+        order.emplace_back(rows.entry(i), i);
+    }
+    std::ranges::sort(order);
+    for (const auto& [entry, number] : order) {
+        gate.take(rows.candidate(number));
+    }
+    return gate.finish();
+}
+
+Result<ReleasedHistogram> release_histogram(const GateSettings& settings,
+                                            const products::Interval& interval,
+                                            const std::vector<RowCandidate>& rows,
+                                            const GateKey& key, std::vector<RowCandidate> of_hour) {
+    return release_histogram(settings, interval, RowsAtHand(rows), key, std::move(of_hour));
 }
 
 bool is_of_profile(Profile profile, const products::Sightings& post) {

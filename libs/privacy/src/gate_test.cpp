@@ -2,13 +2,16 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <set>
+#include <span>
 #include <string>
 
 #include <gtest/gtest.h>
 
 #include "tapir/jose/jws.hpp"
 #include "tapir/privacy/threshold.hpp"
+#include "tapir/sketch/hyperloglog.hpp"
 
 namespace tapir::privacy {
 namespace {
@@ -358,6 +361,85 @@ TEST(Histogram, IsNothingWithoutRowsUnderCompatible) {
         .profile = Profile::compatible, .single_site = false, .pending = {}};
     EXPECT_FALSE(release_histogram(settings, minute, {}, key_of())->payload);
     EXPECT_EQ(release_histogram(settings, minute, rows(1, 0, 0), key_of())->rows_released, 2U);
+}
+
+const products::Interval hour{.start = UtcTime::from_seconds(3600),
+                              .stop = UtcTime::from_seconds(7200)};
+
+// An entry's hour: so many clients in each family, all of them sketched.
+RowCandidate sketched(const std::string& entry, std::uint64_t v4, std::uint64_t v6,
+                      unsigned networks = 3) {
+    RowCandidate candidate = rows(v4, v6, networks).front();
+    candidate.entry = entry;
+    const auto sketch_of = [](std::uint64_t clients) {
+        sketch::HyperLogLog sketch;
+        for (std::uint64_t i = 1; i <= clients; ++i) {
+            sketch.add(mix(i));
+        }
+        return sketch.serialise_or_null();
+    };
+    candidate.row.v4client_count_hll = sketch_of(v4);
+    candidate.row.v6client_count_hll = sketch_of(v6);
+    return candidate;
+}
+
+constexpr std::uint64_t enough = 80'000;  // 72 x 1024, and more than a sketch errs
+constexpr std::uint64_t not_enough = 65'000;
+
+std::uint64_t sketches(const GateSettings& settings, const products::Interval& interval,
+                       const RowCandidate& of_hour) {
+    return release_histogram(settings, interval, {}, key_of(), {of_hour})->sketches;
+}
+
+TEST(Histogram, HasSketchesOnlyOfWholeHoursWithVeryManyClientsAndOnlyIfAskedTo) {
+    GateSettings on;
+    on.hourly_sketches = true;
+    EXPECT_EQ(sketches(on, hour, sketched("a.se.", enough, 0)), 1U);
+    EXPECT_EQ(sketches(on, hour, sketched("a.se.", enough, enough)), 2U);
+    EXPECT_EQ(sketches(on, hour, sketched("a.se.", not_enough, 0)), 0U);
+    EXPECT_EQ(sketches(on, hour, sketched("a.se.", enough, not_enough)), 1U) << "by family";
+    EXPECT_EQ(sketches(on, hour, sketched("a.se.", enough, 0, 2)), 0U) << "too few networks";
+    EXPECT_EQ(sketches({}, hour, sketched("a.se.", enough, 0)), 0U) << "nobody asked for it";
+    const std::int64_t start = hour.start.seconds();
+    for (const std::int64_t length : {60, 600, 3540, 3660, 7200}) {
+        EXPECT_EQ(sketches(on, {.start = hour.start, .stop = UtcTime::from_seconds(start + length)},
+                           sketched("a.se.", enough, 0)),
+                  0U)
+            << length;
+    }
+}
+
+TEST(Histogram, CountsASketchItselfAndTakesNobodysWord) {
+    GateSettings on;
+    on.hourly_sketches = true;
+    RowCandidate boasts = sketched("a.se.", not_enough, 0);
+    boasts.row.v4client_count = enough;
+    EXPECT_EQ(sketches(on, hour, boasts), 0U);
+    RowCandidate broken = sketched("a.se.", enough, 0);
+    broken.row.v4client_count_hll->resize(100);
+    EXPECT_EQ(sketches(on, hour, broken), 0U);
+}
+
+// The ordinary rows of an interval never have one, whatever is said for it.
+TEST(Histogram, TakesSketchesFromRowsOfItsOwn) {
+    GateSettings on;
+    on.hourly_sketches = true;
+    const auto plain =
+        release_histogram(on, hour, {sketched("a.se.", enough, 0)}, key_of())->payload;
+    const auto with = release_histogram(on, hour, {sketched("a.se.", 500, 0)}, key_of(),
+                                        {sketched("a.se.", enough, 0)});
+    const auto alone = release_histogram(on, hour, {}, key_of(), {sketched("a.se.", enough, 0)});
+    EXPECT_EQ(with->rows_released, 1U);
+    EXPECT_EQ(alone->rows_released, 0U) << "a row of a sketch is none of what was counted";
+    const Bytes octets = *sketched("a.se.", enough, 0).row.v4client_count_hll;
+    const auto holds = [&octets](const std::optional<Released<Payload>>& payload) {
+        const Bytes& file = payload->value().octets;
+        // Compressed or not, its middle is too random to be anywhere by chance.
+        return !std::ranges::search(file, std::span(octets).subspan(100, 32)).empty();
+    };
+    EXPECT_FALSE(holds(plain));
+    EXPECT_TRUE(holds(with->payload));
+    EXPECT_TRUE(holds(alone->payload));
 }
 
 TEST(Reopen, TakesOnlyWhatAnUnsentLeafSays) {

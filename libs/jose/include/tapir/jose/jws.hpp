@@ -93,6 +93,7 @@ Result<std::string> sign_jws(const PrivateJwk& key, ByteView payload);
 // A batch: a JSON array of messages, one a line, filled with spaces to a multiple of `size_step`
 // octets, so that its size tells little. An empty batch is filled too.
 std::string join_batch(std::span<const std::string> messages, std::size_t size_step);
+std::string join_batch(std::span<const std::string_view> messages, std::size_t size_step);
 
 // The messages of a batch as they were written, not looked into; or the body itself if it is one
 // message. Views into `body`. Errors: too_large, malformed.

@@ -64,6 +64,17 @@ struct RowCandidate {
     unsigned v6_networks = 0;
 };
 
+// The rows of an interval, by number, in any order. The gate has each made when it is its turn: all
+// of them at once would take more memory than counting them did.
+class RowSource {
+public:
+    virtual ~RowSource() = default;
+    virtual std::size_t size() const = 0;
+    // What candidate() has as `entry`; two rows never have the same.
+    virtual std::string entry(std::size_t number) const = 0;
+    virtual RowCandidate candidate(std::size_t number) const = 0;
+};
+
 // Why a row was released or not.
 enum class RowVerdict : std::uint8_t { released, few_clients, few_networks };
 
@@ -86,9 +97,16 @@ public:
                      RowVerdict verdict) = 0;
 };
 
+// A sketch may leave from so many clients on, for each of its registers (R5): what it then tells its
+// key's holder about one client is next to nothing.
+inline constexpr std::uint64_t sketch_clients_per_register = 72;
+
 struct GateSettings {
     Profile profile = Profile::standard;
     bool single_site = false;  // waives that clients must come from several networks
+    // Opt-in of a rule without sketches: those of whole hours leave, of entries with very many
+    // clients. Their hashes must be keyed for the entry and the hour.
+    bool hourly_sketches = false;
     PendingLimits pending;
     std::size_t parent_count = 1U << 14U;  // of which distinct children are counted
     std::size_t rarity_bits = rarity_bits_usual;
@@ -203,11 +221,21 @@ struct ReleasedHistogram {
     // clients from too few networks. They go whole into the next wider interval, or nowhere (R5).
     std::vector<std::uint32_t> few_clients;
     std::vector<std::uint32_t> few_networks;
+    std::uint64_t sketches = 0;  // that leave by the opt-in
 };
+// `of_hour`: clients and sketches of entries over the whole interval, whatever has left of it by the
+// minute. Where the settings let hourly sketches leave, each that may goes with the entry's row, or
+// with a row of its own, whose other counts are 0: nothing is told twice. Not looked at otherwise.
 Result<ReleasedHistogram> release_histogram(const GateSettings& settings,
                                             const products::Interval& interval,
-                                            std::vector<RowCandidate> candidates,
-                                            const GateKey& key);
+                                            const RowSource& rows, const GateKey& key,
+                                            std::vector<RowCandidate> of_hour = {});
+// The same of rows that are there already.
+Result<ReleasedHistogram> release_histogram(const GateSettings& settings,
+                                            const products::Interval& interval,
+                                            const std::vector<RowCandidate>& rows,
+                                            const GateKey& key,
+                                            std::vector<RowCandidate> of_hour = {});
 
 // What a site tells its aggregator, and what that answers (R10): thresholds are those that the
 // profile can draw, `profile` of the post is set. Code::invalid if one is not, and for

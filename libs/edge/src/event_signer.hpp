@@ -1,0 +1,38 @@
+// Between the collector and whoever takes batches: makes the events of a batch.
+//
+//     EventSigner signing({profile, key}, seen, metrics, log, sink);
+//     BatchQueue queue(signing);                 // in a thread of its own ...
+//     Collector collector(..., queue);
+//
+// A signature takes as long as fifty frames: a minute in which many names are released must not
+// hold up the counting.
+#pragma once
+
+#include "collector.hpp"
+
+namespace tapir::edge {
+
+class EventSigner final : public BatchSink {
+public:
+    // All must outlive it.
+    EventSigner(privacy::Profile profile, const jose::PrivateJwk& key, Seen& seen,
+                EdgeMetrics& metrics, const Log& log, BatchSink& behind)
+        : profile_(profile),
+          key_(key),
+          seen_(seen),
+          metrics_(metrics),
+          log_(log),
+          behind_(behind) {}
+
+    void take(ReadyBatch&& batch) override;
+
+private:
+    const privacy::Profile profile_;
+    const jose::PrivateJwk& key_;
+    Seen& seen_;
+    EdgeMetrics& metrics_;
+    const Log& log_;
+    BatchSink& behind_;
+};
+
+}  // namespace tapir::edge
