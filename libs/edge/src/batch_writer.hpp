@@ -1,7 +1,8 @@
 // Between the collector and the outbox.
 //
-//     BatchWriter writer(outbox, seen, context, salts, [] { ... });   // in the caller's thread
-//     BatchQueue queue(writer);                                 // ... or in one of its own
+//     BatchWriter writer(outbox, seen, context, salts, [] { ... });
+//     EventSigner signer(profile, key, seen, metrics, log, writer);   // in the caller's thread
+//     BatchQueue queue(signer);                                       // ... or in one of its own
 //     Collector collector(..., queue);
 #pragma once
 
@@ -15,11 +16,13 @@
 #include "collector.hpp"
 #include "outbox.hpp"
 #include "seen.hpp"
+#include "tapir/world/process.hpp"
 
 namespace tapir::edge {
 
 inline constexpr std::size_t batches_to_write_max = 16;
 inline constexpr std::size_t batches_unwritten_max = 60;
+inline constexpr std::size_t names_usual_max = 4096;  // in a batch; with more it takes megabytes
 inline constexpr std::size_t unwritten_size_max = 64U << 20U;  // octets
 
 // Puts batches on the disk. What the disk does not take is tried again, the oldest first, whenever
@@ -116,7 +119,12 @@ public:
     explicit BatchQueue(BatchSink& behind)
         : behind_(behind), batches_(batches_to_write_max), thread_([this] {
               while (auto batch = batches_.pop()) {
+                  const bool is_large = batch->released.size() > names_usual_max;
                   behind_.take(*std::move(batch));
+                  batch.reset();
+                  if (is_large) {
+                      world::give_back_memory();
+                  }
               }
           }) {}
     BatchQueue(const BatchQueue&) = delete;

@@ -24,8 +24,8 @@ struct MemoryPlan {
     std::size_t program = 0;  // code, stacks, what is made once a minute
     std::size_t lists = 0;    // well-known and ignored names
     std::size_t gate = 0;     // pending names
-    // Rows that wait for ten minutes and for the hour. Under `compatible` none does, and all rows of
-    // a minute leave: what their file takes while it is made.
+    // Rows that wait for ten minutes and for the hour. Under `compatible` none does, and all rows
+    // of a minute leave: what their file takes while it is made.
     std::size_t wide = 0;
     std::size_t store = 0;        // what was released: cache and write buffers
     std::size_t connections = 0;  // a buffer each

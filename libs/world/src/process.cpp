@@ -7,6 +7,7 @@
 #include <cstring>
 #include <utility>
 
+#include <malloc.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -144,6 +145,10 @@ void lower_thread_priority() {
     constexpr int niceness = 10;
     // On Linux a thread has a niceness of its own. If it may not, it works as others do.
     static_cast<void>(::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), niceness));
+}
+
+void give_back_memory() {
+    ::malloc_trim(0);
 }
 
 Result<void> forbid_core_dumps() {

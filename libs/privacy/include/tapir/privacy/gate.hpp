@@ -97,8 +97,8 @@ public:
                      RowVerdict verdict) = 0;
 };
 
-// A sketch may leave from so many clients on, for each of its registers (R5): what it then tells its
-// key's holder about one client is next to nothing.
+// A sketch may leave from so many clients on, for each of its registers (R5): what it then tells
+// its key's holder about one client is next to nothing.
 inline constexpr std::uint64_t sketch_clients_per_register = 72;
 
 struct GateSettings {
@@ -223,9 +223,10 @@ struct ReleasedHistogram {
     std::vector<std::uint32_t> few_networks;
     std::uint64_t sketches = 0;  // that leave by the opt-in
 };
-// `of_hour`: clients and sketches of entries over the whole interval, whatever has left of it by the
-// minute. Where the settings let hourly sketches leave, each that may goes with the entry's row, or
-// with a row of its own, whose other counts are 0: nothing is told twice. Not looked at otherwise.
+// `of_hour`: clients and sketches of entries over the whole interval, whatever has left of it by
+// the minute. Where the settings let hourly sketches leave, each that may goes with the entry's
+// row, or with a row of its own, whose other counts are 0: nothing is told twice. Not looked at
+// otherwise.
 Result<ReleasedHistogram> release_histogram(const GateSettings& settings,
                                             const products::Interval& interval,
                                             const RowSource& rows, const GateKey& key,

@@ -59,6 +59,10 @@ void restrict_umask();
 // The calling thread has the processor only when others do not want it much.
 void lower_thread_priority();
 
+// What was freed goes back to the system now, not when the allocator thinks so. Takes milliseconds:
+// after something large that is rare.
+void give_back_memory();
+
 // No core dumps and no debugger on this process: keys and clients' tags are in its memory.
 Result<void> forbid_core_dumps();
 
