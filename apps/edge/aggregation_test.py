@@ -233,6 +233,10 @@ class Aggregation(unittest.TestCase):
         self.assertTrue(set(left) <= {name + "." for name in TOGETHER}, left)
         self.assertEqual(len(left), len(set(left)))
         self.assertEqual(self.metric("site-2", "tapir_edge_group_released_total"), len(left))
+        of_group = r"tapir_(?:edge_group|aggregator)_[a-z_]+"
+        live = set(re.findall(rf"^# TYPE ({of_group}) ", self.metrics("site-2") + self.metrics("aggregator-metrics"), re.M))
+        documented = set(re.findall(rf"`({of_group})`", (SOURCE / "docs/operating/aggregation.md").read_text()))
+        self.assertEqual(live, documented)
         wait_for("all to be told that they are taken", lambda: self.taken() == len(left))
         self.wait_for_rounds()
         for site in ("site-1", "site-3"):
