@@ -119,12 +119,7 @@ public:
     explicit BatchQueue(BatchSink& behind)
         : behind_(behind), batches_(batches_to_write_max), thread_([this] {
               while (auto batch = batches_.pop()) {
-                  const bool is_large = batch->released.size() > names_usual_max;
-                  behind_.take(*std::move(batch));
-                  batch.reset();
-                  if (is_large) {
-                      world::give_back_memory();
-                  }
+                  hand_on(std::move(*batch));
               }
           }) {}
     BatchQueue(const BatchQueue&) = delete;
@@ -141,6 +136,14 @@ public:
     }
 
 private:
+    void hand_on(ReadyBatch&& batch) {
+        const bool is_large = batch.released.size() > names_usual_max;
+        behind_.take(std::move(batch));
+        if (is_large) {
+            world::give_back_memory();
+        }
+    }
+
     BatchSink& behind_;
     BoundedQueue<ReadyBatch> batches_;
     std::thread thread_;

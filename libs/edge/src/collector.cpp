@@ -256,7 +256,7 @@ void Collector::on_minute_end(Minute minute, std::optional<MinuteTable>&& table)
     wide_lists_ = lists;
     if (hour_) {
         past_hour_ = hour_->begin(minute, table->gate);
-        add_to_hour(table->rows);
+        add_to_hour(*hour_, table->rows);
     }
     for (std::size_t width = 0; width < wide_.size(); ++width) {
         if (auto over = wide_[width].begin(minute, table->gate)) {
@@ -280,7 +280,7 @@ void Collector::on_minute_end(Minute minute, std::optional<MinuteTable>&& table)
 
 // Of rows with so few clients in the minute that all of an hour would be less than a hundredth of
 // what a sketch needs, nothing is kept.
-void Collector::add_to_hour(const RowTable& minute) {
+void Collector::add_to_hour(WideRows& hour, const RowTable& minute) const {
     const std::uint64_t enough = privacy::sketch_clients_per_register << settings_.hll.log2m;
     const std::uint64_t least = enough / (minutes_in_hour * 100);
     std::vector<std::uint32_t> numbers;
@@ -290,7 +290,7 @@ void Collector::add_to_hour(const RowTable& minute) {
             numbers.push_back(i);
         }
     }
-    hour_->add(minute, std::move(numbers));
+    hour.add(minute, std::move(numbers));
 }
 
 // What was counted of the same interval as `of`, if it is a whole hour.

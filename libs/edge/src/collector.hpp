@@ -107,7 +107,7 @@ private:
     void gate_rows(WideRows::Over&& over, std::size_t width, const Lists& lists);
     void close_wide();
     // A minute's clients, for the sketches of its hour.
-    void add_to_hour(const RowTable& minute);
+    void add_to_hour(WideRows& hour, const RowTable& minute) const;
     std::vector<privacy::RowCandidate> take_hour(const WideRows::Over& of, const Lists& lists);
     void withhold(const WideRows::Over& over, std::size_t width,
                   std::vector<std::uint32_t>&& few_clients,

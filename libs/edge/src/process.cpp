@@ -116,6 +116,22 @@ Result<void> prepare(const std::string& out, world::Files& files) {
     return {};
 }
 
+// What is known before anything is read.
+Report report_on(const ProcessOptions& options, const text::Settings& settings,
+                 privacy::Profile profile, const TwinKeys& keys) {
+    Report report;
+    report.version = options.version;
+    report.profile = profile;
+    report.single_site = settings.boolean("single_site");
+    report.threat_exception = has_threat_exception(settings, profile);
+    report.hourly_sketches = has_hourly_sketches(settings, profile);
+    report.single_interval = options.single_interval;
+    report.kid = keys.signing.kid();
+    report.is_test_signing_key = keys.is_test_signing;
+    report.is_test_day_key = keys.is_test_day;
+    return report;
+}
+
 }  // namespace
 
 Result<void> process(const ProcessOptions& options, const text::Settings& settings,
@@ -146,6 +162,7 @@ Result<void> process(const ProcessOptions& options, const text::Settings& settin
     EventSigner signing(profile, keys.signing, seen, metrics, log, sink);
     Collector collector(collecting, lists, seen, wildcards, metrics, log, signing);
 
+    Report report = report_on(options, settings, profile, keys);
     const auto sessions =
         TRY(TwinSessions::open(settings, options, keys.day, files, log, counters));
     PipelineSettings piping;
@@ -155,7 +172,6 @@ Result<void> process(const ProcessOptions& options, const text::Settings& settin
     Pipeline pipeline(piping, lists, DayKeys(std::move(keys.day)),
                       options.single_interval ? DataClock::single_interval() : DataClock(),
                       sessions ? sessions->begin(collector) : collector);
-    Report report;
     for (const std::string& path : options.captures) {
         report.captures.push_back(TRY(read_capture(path, files, pipeline, log)));
     }
@@ -167,15 +183,6 @@ Result<void> process(const ProcessOptions& options, const text::Settings& settin
     }
     TRY(sink.result());
 
-    report.version = options.version;
-    report.profile = profile;
-    report.single_site = collecting.gate.single_site;
-    report.threat_exception = has_threat_exception(settings, profile);
-    report.hourly_sketches = has_hourly_sketches(settings, profile);
-    report.single_interval = options.single_interval;
-    report.kid = keys.signing.kid();
-    report.is_test_signing_key = keys.is_test_signing;
-    report.is_test_day_key = keys.is_test_day;
     report.fates = collector.fates();
     report.fates.add(pipeline.take_dispatcher_fates());
     for (std::size_t i = 0; i < timing_count; ++i) {

@@ -93,7 +93,7 @@ Seen::State Seen::state_of(const std::string& name) {
 }
 
 bool Seen::is_stored(const std::string& name) {
-    if (is_stored_known_ && !stored_->may_have(hash_(name))) {
+    if (is_stored_known_ && stored_ && !stored_->may_have(hash_(name))) {
         return false;
     }
     const auto found = store_.get(seen_family, as_bytes(name));

@@ -255,7 +255,7 @@ void Worker::tag_slots(client::Tagger& tagger, const privacy::GateKey& gate, Bat
     for (std::size_t i = 0; i < slots_used_; ++i) {
         Slot& slot = slots_[i];
         slot.withheld.reset();
-        std::uint64_t name = slot.match ? entry_fingerprint(slot) : 0;
+        std::uint64_t name = slot.match ? entry_fingerprint(slot.match->id, slot.item->minute) : 0;
         if (!slot.match) {
             const auto form = registered_domain_of(slot.folded);
             if (!form) {
@@ -287,14 +287,14 @@ void Worker::tag_slots(client::Tagger& tagger, const privacy::GateKey& gate, Bat
 
 // Tags are made under the day's key, so what stands for the entry here only has to be its own: its
 // number will do, and the hour beside it.
-std::uint64_t Worker::entry_fingerprint(const Slot& slot) const {
+std::uint64_t Worker::entry_fingerprint(names::EntryId entry, Minute minute) const {
     static_assert(sizeof(names::EntryId) == sizeof(std::uint32_t));
-    const auto number = static_cast<std::uint64_t>(slot.match->id);
+    const auto number = static_cast<std::uint64_t>(entry);
     if (!settings_.hourly_tags) {
         return number;
     }
     constexpr std::int64_t minutes_in_hour = 60;
-    return static_cast<std::uint64_t>(slot.item->minute / minutes_in_hour) << 32U | number;
+    return static_cast<std::uint64_t>(minute / minutes_in_hour) << 32U | number;
 }
 
 // Frames of before the clock has started will be of a minute that is not known yet. Their clients

@@ -150,7 +150,7 @@ private:
     }
     void look_up_slots();
     void tag_slots(client::Tagger& tagger, const privacy::GateKey& gate, BatchResult& result);
-    std::uint64_t entry_fingerprint(const Slot& slot) const;
+    std::uint64_t entry_fingerprint(names::EntryId entry, Minute minute) const;
     void forget_early_clients();
     void hash_slots();
     void find_rows(const Day& day);
