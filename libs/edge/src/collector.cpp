@@ -342,8 +342,8 @@ void Collector::gate_rows(WideRows::Over&& over, std::size_t width, const Lists&
     const SomeRows rows(lists.well_known, over.rows, std::move(enough));
     auto of_hour = hour_ && width == wide_.size() ? take_hour(over, lists)
                                                   : std::vector<privacy::RowCandidate>();
-    auto released = privacy::release_histogram(settings_.gate, over.interval, rows, *over.gate,
-                                               std::move(of_hour));
+    auto released = privacy::release_histogram_from(rows, settings_.gate, over.interval, *over.gate,
+                                                    std::move(of_hour));
     if (!released) {
         metrics_.lost(privacy::Product::histogram);
         log_.error(

@@ -526,10 +526,11 @@ private:
 
 }  // namespace
 
-Result<ReleasedHistogram> release_histogram(const GateSettings& settings,
-                                            const products::Interval& interval,
-                                            const RowSource& rows, const GateKey& key,
-                                            std::vector<RowCandidate> of_hour) {
+Result<ReleasedHistogram> release_histogram_from(const RowSource& rows,
+                                                 const GateSettings& settings,
+                                                 const products::Interval& interval,
+                                                 const GateKey& key,
+                                                 std::vector<RowCandidate> of_hour) {
     HistogramGate gate(settings, interval, key);
     if (may_have_sketches(settings, interval)) {
         gate.take_sketches(std::move(of_hour));
@@ -550,7 +551,7 @@ Result<ReleasedHistogram> release_histogram(const GateSettings& settings,
                                             const products::Interval& interval,
                                             const std::vector<RowCandidate>& rows,
                                             const GateKey& key, std::vector<RowCandidate> of_hour) {
-    return release_histogram(settings, interval, RowsAtHand(rows), key, std::move(of_hour));
+    return release_histogram_from(RowsAtHand(rows), settings, interval, key, std::move(of_hour));
 }
 
 bool is_of_profile(Profile profile, const products::Sightings& post) {

@@ -227,10 +227,11 @@ struct ReleasedHistogram {
 // the minute. Where the settings let hourly sketches leave, each that may goes with the entry's
 // row, or with a row of its own, whose other counts are 0: nothing is told twice. Not looked at
 // otherwise.
-Result<ReleasedHistogram> release_histogram(const GateSettings& settings,
-                                            const products::Interval& interval,
-                                            const RowSource& rows, const GateKey& key,
-                                            std::vector<RowCandidate> of_hour = {});
+Result<ReleasedHistogram> release_histogram_from(const RowSource& rows,
+                                                 const GateSettings& settings,
+                                                 const products::Interval& interval,
+                                                 const GateKey& key,
+                                                 std::vector<RowCandidate> of_hour = {});
 // The same of rows that are there already.
 Result<ReleasedHistogram> release_histogram(const GateSettings& settings,
                                             const products::Interval& interval,
