@@ -19,7 +19,7 @@ MEASURED = ("tapir_bench_measured", "tapir_bench_finished")
 # Each stage: what is in these functions, less what is in those. All of them are called, not inlined.
 STAGES = [
     ("split", ["dnstap::FstrmReader::next"], []),
-    ("dnstap", ["dnstap::ResponseFields::parse"], []),
+    ("dnstap", ["parse_frame<tapir::dnstap::ResponseFields>"], []),
     ("dns", ["dns::Message::assign"], []),
     ("fold and hash", ["dns::FoldedName::assign"], []),
     ("look up", ["names::NameIndex::find_all", "names::NameIndex::prefetch"], []),
