@@ -37,7 +37,7 @@ DOOR = [
      r"^libs/edge/src/outlet\.cpp$|^libs/edge/src/[a-z_]*(input|metrics)[a-z_]*\.cpp$|_test\.cpp$",
      "send through the functions of outlet.cpp: only it may include a client"),
     ("outlet's header", r'#include "tapir/(net|mqtt|bus)/', r"^libs/edge/src/.*\.hpp$", r"$^", "keep clients inside outlet.cpp"),
-    ("http client", r"http_client\.hpp", r"^(libs|apps)/(edge|aggregation)/", r"^libs/edge/src/outlet\.cpp$|_(test|fuzz)\.cpp$", "use outlet.hpp"),
+    ("http client", r"http_client\.hpp", r"^(libs|apps)/(edge|aggregation)/", r"^libs/edge/src/outlet\.cpp$|_test\.cpp$|/testing_rig\.hpp$", "use outlet.hpp"),
     ("mint", r"\bclass\s+Mint\s*(final\s*)?\{|\bstruct\s+Mint\b|\bMint\s*[({]", r"^(libs|apps)/", r"^libs/privacy/src/gate\.cpp$|_reject\.cpp$",
      "only the gate mints"),
     ("friend of the gate", r"\bfriend\b(?!.*operator)", r"^libs/(privacy|client)/", r"$^", "no friend: it would be a second door"),

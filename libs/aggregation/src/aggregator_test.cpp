@@ -1,5 +1,3 @@
-#include "tapir/aggregation/aggregator.hpp"
-
 #include <chrono>
 #include <memory>
 #include <string>
@@ -8,8 +6,8 @@
 
 #include <gtest/gtest.h>
 
-#include "tapir/net/http_client.hpp"
 #include "tapir/privacy/gate.hpp"
+#include "testing_rig.hpp"
 
 namespace tapir::aggregation {
 namespace {
@@ -23,30 +21,15 @@ using products::Sightings;
 
 constexpr std::int64_t noon = 20'784 * 86'400LL + 43'200;
 
-struct Rig {
-    explicit Rig(AggregatorSettings settings = with_small_tables())
-        : aggregator(settings, {clock, chance, log, counters}) {
-        aggregator.add_routes(routes);
-    }
+struct Rig : testing::AggregatorRig {
+    explicit Rig(const AggregatorSettings& settings = with_small_tables())
+        : AggregatorRig(settings, noon) {}
 
     static AggregatorSettings with_small_tables() {
         AggregatorSettings settings;
         settings.limits = {.name_count = 4096, .released_count_max = 256};
         settings.records_a_minute_max = 50;
         return settings;
-    }
-
-    net::HttpResponse send(const std::string& site, const Bytes& body,
-                           std::string_view type = sightings_type) {
-        const auto client = net::open_memory_http_client(routes, site);
-        net::HttpCall call;
-        call.method = "POST";
-        call.url = "http://aggregator.invalid" + std::string(sightings_path);
-        call.fields.add("Content-Type", type);
-        call.body = body;
-        auto answer = client->send(call, nullptr);
-        EXPECT_TRUE(answer.has_value());
-        return answer ? *answer : net::HttpResponse{};
     }
     // What the aggregator answers to a post that it takes.
     Releases tell(const std::string& site, Sightings post) {
@@ -62,13 +45,6 @@ struct Rig {
                 .counter("tapir_aggregator_posts_total", "", {{"outcome", std::string(outcome)}})
                 .value());
     }
-
-    world::ManualClock clock{UtcTime::from_seconds(noon)};
-    world::SeededChance chance{3};
-    Log log = Log::to_nowhere();
-    Counters counters;
-    net::HttpRoutes routes;
-    Aggregator aggregator;
 };
 
 SightingRecord record(std::uint64_t name, unsigned client) {

@@ -10,9 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "tapir/aggregation/aggregator.hpp"
-#include "tapir/base/assert.hpp"
-#include "tapir/net/http_client.hpp"
+#include "testing_rig.hpp"
 
 namespace {
 
@@ -25,27 +23,14 @@ constexpr std::int64_t today = 20'784;
 constexpr std::size_t record_size = 8;  // octets of the input
 constexpr std::size_t networks_min = 3;
 
-struct Rig {
-    Rig() : aggregator(settings(), {clock, chance, log, counters}) {
-        aggregator.add_routes(routes);
-    }
+struct Rig : testing::AggregatorRig {
+    Rig() : AggregatorRig(settings(), today * 86'400 + 43'200) {}
+
     static AggregatorSettings settings() {
         AggregatorSettings out;
         out.limits = {.name_count = 64, .released_count_max = 8};
         out.records_a_minute_max = 4096;
         return out;
-    }
-    net::HttpResponse send(const std::string& site, Bytes body) {
-        const auto client = net::open_memory_http_client(routes, site);
-        net::HttpCall call;
-        call.method = "POST";
-        call.url = "http://aggregator.invalid" + std::string(sightings_path);
-        call.fields.add("Content-Type", sightings_type);
-        call.body = std::move(body);
-        auto answer = client->send(call, nullptr);
-        TAPIR_ASSERT(answer.has_value());
-        ++sent;
-        return *std::move(answer);
     }
     std::uint64_t counted() const {
         std::uint64_t all = 0;
@@ -54,14 +39,6 @@ struct Rig {
         }
         return all;
     }
-
-    world::ManualClock clock{UtcTime::from_seconds(today * 86'400 + 43'200)};
-    world::SeededChance chance{3};
-    Log log = Log::to_nowhere();
-    Counters counters;
-    net::HttpRoutes routes;
-    Aggregator aggregator;
-    std::uint64_t sent = 0;
 };
 
 // What was told of a name.
@@ -127,7 +104,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto form = std::to_integer<std::uint8_t>(rest.front());
     rest = rest.subspan(1);
     Rig rig;
+    std::uint64_t sent = 0;
     if (form == 0) {
+        ++sent;
         const auto response = rig.send("site-0", to_bytes(rest));
         TAPIR_ASSERT(response.status == 200 || response.status == 400 || response.status == 409);
     }
@@ -143,6 +122,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                                               (record.threshold >= 10 && record.threshold <= 40));
             rest = rest.subspan(record_size);
         }
+        ++sent;
         const auto response =
             rig.send("site-" + std::to_string(site % (1 + form % 16)), post.to_octets());
         if (!is_of_profile) {
@@ -154,6 +134,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         }
         check_answer(response, told);
     }
-    TAPIR_ASSERT(rig.counted() == rig.sent);
+    TAPIR_ASSERT(rig.counted() == sent);
     return 0;
 }
