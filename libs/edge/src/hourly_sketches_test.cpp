@@ -52,14 +52,15 @@ using Files = std::map<std::string, std::string>;
 
 // The histograms that one run over frames wrote: their paths, by name.
 Files twin(const std::vector<Bytes>& frames, const std::vector<std::string>& sets,
-           const TemporaryFolder& folder) {
+           const TemporaryFolder& folder, bool single_interval = false) {
     const std::string in = folder / "in.fstrm";
     const std::string out = folder / (sets.empty() ? "usual" : "with-settings");
     write_text(in, fstrm_of(frames));
     write_text(folder / "list.txt", list);
     std::vector<std::string> all = sets;
     all.push_back("lists.well_known=" + folder / "list.txt");
-    run_twin({.captures = {in}, .out = out, .single_interval = false, .version = "test"}, all);
+    run_twin({.captures = {in}, .out = out, .single_interval = single_interval, .version = "test"},
+             all);
     Files files;
     for (const std::string& path : histograms_of(out)) {
         files.emplace(std::filesystem::path(path).filename().string(), path);
@@ -151,6 +152,16 @@ TEST(HourlySketches, DoNotLeaveOfAnHourThatIsNotWhole) {
         }
     }
     EXPECT_TRUE(is_some);
+}
+
+TEST(HourlySketches, ChangeNothingOfASingleInterval) {
+    const TemporaryFolder folder;
+    const auto frames = hour_of(three_o_clock, {{"many.se.", 1'000}});
+    const Files with = twin(frames, {on}, folder, true);
+    const Files without = twin(frames, {}, folder, true);
+    ASSERT_EQ(with.size(), 1U);
+    EXPECT_EQ(rows_of(with.begin()->second).size(), 1U);
+    EXPECT_TRUE(read_text(with.begin()->second) == read_text(without.begin()->second));
 }
 
 TEST(HourlySketches, LeaveUnderStandardAlone) {

@@ -124,7 +124,7 @@ Report report_on(const ProcessOptions& options, const text::Settings& settings,
     report.profile = profile;
     report.single_site = settings.boolean("single_site");
     report.threat_exception = has_threat_exception(settings, profile);
-    report.hourly_sketches = has_hourly_sketches(settings, profile);
+    report.hourly_sketches = !options.single_interval && has_hourly_sketches(settings, profile);
     report.single_interval = options.single_interval;
     report.kid = keys.signing.kid();
     report.is_test_signing_key = keys.is_test_signing;
@@ -168,6 +168,8 @@ Result<void> process(const ProcessOptions& options, const text::Settings& settin
     PipelineSettings piping;
     piping.workers = static_cast<std::size_t>(settings.integer("workers"));
     piping.worker = worker_settings(settings, profile);
+    // A single interval is no hour, and all its frames are of minute 0.
+    piping.worker.hourly_tags = report.hourly_sketches;
     piping.worker.sessions = sessions ? sessions->source() : nullptr;
     Pipeline pipeline(piping, lists, DayKeys(std::move(keys.day)),
                       options.single_interval ? DataClock::single_interval() : DataClock(),
