@@ -67,6 +67,8 @@ tests:
         values: '0+1000x60'
       - series: 'tapir_edge_frames_total{{fate="dropped",reason="overload",instance="e"}}'
         values: '0x20 0+5x40'
+      - series: 'tapir_edge_frames_total{{fate="dropped",reason="row",instance="e"}}'
+        values: '0x20 0+5x40'
       - series: 'tapir_edge_group_posts_total{{outcome="accepted",instance="e"}}'
         values: '0+1x10 10x50'
       - series: 'tapir_edge_group_posts_total{{outcome="accepted",instance="other"}}'
@@ -75,6 +77,7 @@ tests:
         values: '9000000x60'
     alert_rule_test:
       - {{eval_time: 20m, alertname: TapirEdgeDropsFrames, exp_alerts: []}}
+      - {{eval_time: 20m, alertname: TapirEdgeNoRoom, exp_alerts: []}}
       - {{eval_time: 50m, alertname: TapirEdgeCertificateEnds, exp_alerts: []}}
       - {{eval_time: 50m, alertname: TapirEdgeNoFrames, exp_alerts: []}}
       - {{eval_time: 15m, alertname: TapirEdgeGroupAway, exp_alerts: []}}
@@ -92,6 +95,13 @@ tests:
             exp_annotations:
               summary: the workers of e are behind and frames are dropped unread.
               remedy: raise workers, or give it more CPU; the resolver is not slowed.
+      - eval_time: 50m
+        alertname: TapirEdgeNoRoom
+        exp_alerts:
+          - exp_labels: {{severity: warn, fate: dropped, reason: row, instance: e}}
+            exp_annotations:
+              summary: what e counts needs more memory than it may take; each row beyond that is left out.
+              remedy: raise memory.size_max, or compile a shorter list.
 """)
         done = run("promtool", "test", "rules", self.folder / "t.yml")
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)

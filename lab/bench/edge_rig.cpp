@@ -78,7 +78,8 @@ Result<void> EdgeRig::build(const EdgeOptions& options) {
         *outbox_, *seen_, leaf_context(settings, options.profile, "bench"), options.times);
     times_ = options.times;
     const CollectorSettings collecting = collector_settings(settings, options.profile);
-    signing_ = std::make_unique<EventSigner>(options.profile, key_, *seen_, metrics_, log_, *sink_);
+    signing_ = std::make_unique<EventSigner>(options.profile, key_, *seen_, metrics_, log_, *sink_,
+                                             options.workers);
     collector_ = std::make_unique<Collector>(collecting, lists_, *seen_, *wildcards_, metrics_,
                                              log_, *signing_);
     counting_ = std::make_unique<CountingConsumer>(*collector_, options.times);

@@ -66,6 +66,7 @@ class Edge:
 
         return {"frames": total("frames_total"), "dropped": total("frames_total", fate="dropped", reason="overload"),
                 "no_row": total("frames_total", fate="dropped", reason="row"),
+                "no_name": total("frames_total", fate="dropped", reason="name"),
                 "known": total("frames_total", fate="counted", reason="well_known"), "evicted": total("pending_evicted_total"),
                 "rows": total("rows_open"), "batches": total("outbox_batches")}
 
@@ -96,11 +97,11 @@ def watch(edge, senders, what, minutes):
     with contextlib.suppress(LabError):
         wait_for("the last frames", lambda: edge.figures()["frames"] - before["frames"] >= sum(sent), 20, 0.2)
     after = edge.figures()
-    change = {key: after[key] - before[key] for key in ("frames", "dropped", "no_row", "known", "evicted")}
+    change = {key: after[key] - before[key] for key in ("frames", "dropped", "no_row", "no_name", "known", "evicted")}
     seconds = time.monotonic() - began
     say(f"{what}: {minutes} min, {sum(sent)} frames sent ({sum(sent) / seconds / 1e6:.2f} M/s), {change['frames']} accounted for, "
         f"{change['dropped']} of them dropped at the entrance; well known and counted {change['known']}, without a row {change['no_row']}; "
-        f"{change['evicted']} pending names forgotten; memory at most {peak:.0f} MiB; {after['batches']} batches in the outbox")
+        f"{change['evicted']} pending names forgotten, {change['no_name']} without room to leave; memory at most {peak:.0f} MiB; {after['batches']} batches in the outbox")
     step = max(1, len(rows) // 12)
     tools.table(["min", "resident MiB", "anonymous MiB", "frames", "dropped", "without a row", "rows open"],
                 [[f"{at / 60:.1f}", f"{rss:.0f}", f"{anon:.0f}", f"{f['frames']}", f"{f['dropped']}", f"{f['no_row']}", f"{f['rows']}"]

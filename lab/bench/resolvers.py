@@ -4,12 +4,14 @@
 
 Five resolvers of Debian on loopback, each one process for all turns, answering from its cache, with dnsperf at a fixed rate. In each
 turn its frames are taken by Debian's fstrm_capture (of the protobuf of PowerDNS: by a program that reads and throws away), then by
-the edge, by the first once more ("again": how much two alike differ), then by an edge that is stopped (SIGSTOP), slow (runs for a
-twentieth of the time), killed (-9, half way), or by nobody; each second turn backwards.
-What is shown are medians of the turns, and of the ratio to the first of the same turn its median, least and most. At a fixed rate a
-resolver that has to wait for the CPU takes more queries at once, and each costs less: the two figures belong together. Once a turn,
-beside the other, the edge and the other again, dnsperf asks as fast as it is answered: the frames that the edge counts, or counts as dropped at its entrance, and those
-that the resolver says that it dropped must be those that it had to send (two of them count no drops).
+the edge, then by the first once more; in each third also by an edge that is stopped (SIGSTOP), slow (runs for a twentieth of the
+time), killed (-9, half way), or by nobody; each second turn backwards. The resolver has a core of its own; on the other, dnsperf
+comes first (it measures the latency, and would else wait for the CPU itself).
+What is shown are medians of the turns, and of the ratio to the mean of the two beside the other of the same turn its median, least
+and most: what "other" and "again" differ from 1 is how much two alike do. At a fixed rate a resolver that has to wait for the CPU
+takes more queries at once, and each costs less: the two figures belong together. In each third turn, beside the other, the edge and
+the other again, dnsperf asks as fast as it is answered, all on all cores: the frames that the edge counts, or counts as dropped at
+its entrance, and those that the resolver says that it dropped must be those that it had to send (two of them count no drops).
 """
 
 import argparse
@@ -27,7 +29,9 @@ sys.path.insert(0, str(tools.ROOT / "lab/real"))
 from load import RESOLVERS, Rig  # noqa: E402
 from processes import LabError  # noqa: E402
 
-STATES = ["other", "edge", "again", "stopped", "slow", "killed", "absent"]
+COMPARED = ["other", "edge", "again"]  # in each turn
+STATES = [*COMPARED, "stopped", "slow", "killed", "absent"]
+WHOLE_EACH = 3  # one in so many turns has all states, and asks as fast as it is answered
 
 
 def one_state(rig, state, words):
@@ -75,18 +79,21 @@ def run(which, words):
         rig.wait_until_connected()
         rig.measure(2)
         turns, loads = [], []
-        states = [] if words.flat_out else STATES
         for number in range(words.turns):
+            is_whole = number % WHOLE_EACH == 0
+            states = [] if words.flat_out else STATES if is_whole and not words.compared else COMPARED
             try:
-                turn = {state: one_state(rig, state, words) for state in (states[::-1] if number % 2 else states)}
-                loads.append(flat_out(rig, words))
+                with rig.apart():
+                    turn = {state: one_state(rig, state, words) for state in (states[::-1] if number % 2 else states)}
+                load = flat_out(rig, words) if words.flat_out or (is_whole and not words.compared) else None
             except LabError as error:
                 tools.say(f"   turn {number + 1} of {words.turns} and what comes after is left out: {error}")
                 break
             turns.append(turn)
+            loads += [load] if load else []
         if not turns:
             tools.fail(f"{which.name}: not one turn")
-        return {"name": which.name, "drops": which.drops, "states": states, "turns": turns, "flat_out": loads[:len(turns)]}
+        return {"name": which.name, "drops": which.drops, "states": [] if words.flat_out else STATES, "turns": turns, "flat_out": loads}
 
 
 def ratio_of(pairs):
@@ -94,15 +101,22 @@ def ratio_of(pairs):
     return f"{statistics.median(ratios):.2f} ({min(ratios):.2f}–{max(ratios):.2f})"
 
 
+def beside_other(turn, figure):
+    return (turn["other"][figure] + turn["again"][figure]) / 2
+
+
 def show(result):
-    turns, loads = result["turns"], result["flat_out"]
+    loads = result["flat_out"]
     for state in result["states"]:
+        turns = [turn for turn in result["turns"] if state in turn]
+        if not turns:
+            continue
         line = f"| {result['name']} | {state} |"
         for figure in ("cpu_us", "p99_us"):
             line += (f" {statistics.median(turn[state][figure] for turn in turns):.1f} |"
-                     f" {ratio_of((turn[state][figure], turn['other'][figure]) for turn in turns)} |")
+                     f" {ratio_of((turn[state][figure], beside_other(turn, figure)) for turn in turns)} |")
         tools.say(line + f" {sum(turn[state]['lost'] for turn in turns)} of {sum(turn[state]['answered'] for turn in turns)} |")
-    for name in ("other", "edge", "again"):
+    for name in COMPARED if loads else []:
         total = {key: sum(load[name].get(key, 0) for load in loads) for key in ("sent", "counted", "dropped", "edge_dropped", "missing")}
         tools.say(f"| {result['name']} | {name}, flat out | {statistics.median(load[name]['cpu_us'] for load in loads):.1f} |"
                   f" {ratio_of((load[name]['cpu_us'], load['other']['cpu_us']) for load in loads)} |"
@@ -115,9 +129,10 @@ def show(result):
 def main():
     parser = argparse.ArgumentParser(description="A resolver beside us and beside fstrm_capture.")
     parser.add_argument("names", nargs="*", choices=[[], *RESOLVERS], metavar="NAME", help=f"of: {', '.join(RESOLVERS)}")
-    parser.add_argument("--turns", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=3)
+    parser.add_argument("--turns", type=int, default=9)
+    parser.add_argument("--seconds", type=float, default=2)
     parser.add_argument("--flat-out", action="store_true", help="only as fast as it is answered")
+    parser.add_argument("--compared", action="store_true", help="only the three that each turn has")
     parser.add_argument("--rate", type=int, default=10_000, help="queries a second")
     words = parser.parse_args()
     tools.WORK.mkdir(parents=True, exist_ok=True)

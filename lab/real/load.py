@@ -13,6 +13,7 @@ fstrm_capture for dnstap, or for the protobuf of PowerDNS, of which there is no 
 
 import contextlib
 import json
+import os
 import pathlib
 import re
 import signal
@@ -307,8 +308,8 @@ class Measured:
         """dnsperf for so long; at `rate` queries a second, or as fast as it is answered. Returns itself."""
         rig = self._rig
         out = rig.folder / "dnsperf.out"
-        command = ["dnsperf", "-s", "127.0.0.1", "-p", str(rig.at["port"]), "-d", str(rig.queries), "-l", str(seconds), "-c", "20",
-                   "-T", "1", "-q", str(outstanding), "-t", "2", "-O", "suppress=timeout,unexpected"]
+        command = [*rig.beside, "dnsperf", "-s", "127.0.0.1", "-p", str(rig.at["port"]), "-d", str(rig.queries), "-l", str(seconds),
+                   "-c", "20", "-T", "1", "-q", str(outstanding), "-t", "2", "-O", "suppress=timeout,unexpected"]
         command += ["-v", "-Q", str(rate)] if rate else []
         for attempt in range(3):
             before = cpu_ns(rig.process.pid)
@@ -342,10 +343,15 @@ class Measured:
 
 
 class Rig:
-    """knotd, one resolver in front of it, and who takes its frames. Leaving the `with` block stops all."""
+    """knotd, one resolver in front of it, and who takes its frames. Leaving the `with` block stops all.
+
+    While the resolver is `apart()` it has the first core alone, and all else that is started the others: who shares a core with
+    whom is otherwise a matter of chance, and weighs more than what is to be measured."""
 
     def __init__(self, binaries, folder, which):
         self.bin, self.folder, self.which = pathlib.Path(binaries), folder, which
+        self.cores = sorted(os.sched_getaffinity(0))
+        self.beside = []       # in front of the commands of all else
         self.home = folder / "resolver"
         names = ("upstream", "port", "metrics", "powerdns", "control")
         self.at = dict(zip(names, free_ports(len(names))), folder=folder, home=self.home, socket=folder / "dnstap.sock")
@@ -383,25 +389,47 @@ class Rig:
         wait_for(f"{self.which.name} resolves", lambda: ask(("127.0.0.1", self.at["port"]), "ready.se", timeout_s=0.4, attempt_s=0.2),
                  30, still_runs=self.processes.check)
 
+    @contextlib.contextmanager
+    def apart(self):
+        """The resolver has a core of its own, and dnsperf comes before all else on the others. Who takes the frames is to be
+        started anew, then and after."""
+        own, *others = self.cores
+        self.beside = ["taskset", "-c", ",".join(map(str, others or [own]))]
+        self._move_resolver([own])
+        try:
+            yield
+        finally:
+            self.beside = []
+            self._move_resolver(self.cores)
+
+    def _move_resolver(self, cores):
+        for task in pathlib.Path(f"/proc/{self.process.pid}/task").iterdir():
+            with contextlib.suppress(OSError):
+                os.sched_setaffinity(int(task.name), cores)
+
     def take(self, sink, capture="/dev/null"):
         """Who takes the frames from now on: edge, other, absent. Returns when the resolver is connected to it. `capture`: where
         fstrm_capture puts them."""
         self.leave()
         self.at["socket"].unlink(missing_ok=True)
         if sink == "edge":
-            self.sink = self.processes.start("sink", [self.bin / "tapir-edge", "run", "--config", self.folder / "edge.toml"])
+            self.sink = self._start_sink(self.bin / "tapir-edge", "run", "--config", self.folder / "edge.toml")
             wait_for("the edge", lambda: self.at["socket"].exists() and daemons.scrape(self.at["metrics"]), 60,
                      still_runs=self.processes.check)
         elif sink == "other" and self.which.is_protobuf:
-            self.sink = self.processes.start("sink", ["python3", self.folder / "sink.py", str(self.at["powerdns"])])
+            self.sink = self._start_sink("python3", self.folder / "sink.py", str(self.at["powerdns"]))
         elif sink == "other":
-            self.sink = self.processes.start("sink", ["fstrm_capture", "-t", CONTENT, "-u", self.at["socket"], "-w", capture])
+            self.sink = self._start_sink("fstrm_capture", "-t", CONTENT, "-u", self.at["socket"], "-w", capture)
             wait_for("fstrm_capture", self.at["socket"].exists, 20, still_runs=self.processes.check)
         if self.at["socket"].exists():
             self.at["socket"].chmod(0o666)
         self.sink_name = sink
         if self.process and sink != "absent":
             self.wait_until_connected()
+
+    def _start_sink(self, *command):
+        # What dnsperf measures it must not be kept from by whom it shares cores with.
+        return self.processes.start("sink", [*(["nice", "-n", "10"] if self.beside else []), *self.beside, *command])
 
     def leave(self):
         """Ends who takes the frames, whatever state it is in."""

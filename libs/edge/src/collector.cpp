@@ -192,9 +192,12 @@ void Collector::offer(const NameFound& found, std::string_view name, const priva
         return;
     }
     bool is_new = false;
+    bool is_dropped = false;
     for (auto& released : offer.released) {
         std::string known_as = lower_of(released.value().qname);
-        if (!seen_.add(known_as)) {
+        const Seen::Offered seen = seen_.offer(known_as);
+        if (seen != Seen::Offered::is_new) {
+            is_dropped = is_dropped || seen == Seen::Offered::no_room;
             continue;
         }
         is_new = true;
@@ -208,7 +211,9 @@ void Collector::offer(const NameFound& found, std::string_view name, const priva
         released_.push_back(std::move(released));
         released_names_.push_back(std::move(known_as));
     }
-    if (is_new) {
+    if (is_dropped) {
+        count(Fate::dropped_name);
+    } else if (is_new) {
         count(is_compatible ? Fate::name_new : Fate::released);
     } else {
         count(is_compatible ? Fate::name_seen : Fate::released_before);

@@ -6,7 +6,8 @@ namespace tapir::edge {
 
 void EventSigner::take(ReadyBatch&& batch) {
     const auto released = std::exchange(batch.released, {});
-    auto events = privacy::release_events(profile_, released, batch.time, *batch.key, key_);
+    auto events =
+        privacy::release_events(profile_, released, batch.time, *batch.key, key_, threads_);
     if (events) {
         batch.events = std::move(events->messages);
         for (auto& payload : events->payloads) {

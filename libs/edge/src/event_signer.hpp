@@ -1,11 +1,11 @@
 // Between the collector and whoever takes batches: makes the events of a batch.
 //
-//     EventSigner signing(profile, key, seen, metrics, log, sink);
+//     EventSigner signing(profile, key, seen, metrics, log, sink, workers);
 //     BatchQueue queue(signing);                 // in a thread of its own
 //     Collector collector(..., queue);
 //
 // A signature takes as long as fifty frames: a minute in which many names are released must not
-// hold up the counting.
+// hold up the counting. Where frames are counted by several threads, so are its events signed.
 #pragma once
 
 #include "collector.hpp"
@@ -16,13 +16,14 @@ class EventSigner final : public BatchSink {
 public:
     // All must outlive it.
     EventSigner(privacy::Profile profile, const jose::PrivateJwk& key, Seen& seen,
-                EdgeMetrics& metrics, const Log& log, BatchSink& behind)
+                EdgeMetrics& metrics, const Log& log, BatchSink& behind, std::size_t threads = 1)
         : profile_(profile),
           key_(key),
           seen_(seen),
           metrics_(metrics),
           log_(log),
-          behind_(behind) {}
+          behind_(behind),
+          threads_(threads) {}
 
     void take(ReadyBatch&& batch) override;
 
@@ -33,6 +34,7 @@ private:
     EdgeMetrics& metrics_;
     const Log& log_;
     BatchSink& behind_;
+    const std::size_t threads_;
 };
 
 }  // namespace tapir::edge

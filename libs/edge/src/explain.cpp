@@ -27,9 +27,10 @@ struct Verdict {
     std::string_view sentence;
 };
 
-constexpr std::array<Verdict, fate_count> verdicts{{
+constexpr auto verdicts = std::to_array<Verdict>({
     {"dropped", "-", "the workers were behind"},
     {"dropped", "-", "there was no room for another row"},
+    {"dropped", "-", "as many names were on their way out as there was room for"},
     {"dropped", "-", "the frame is larger than a frame may be"},
     {"dropped", "-", "the capture ends inside the frame"},
     {"dropped", "-", "no dnstap"},
@@ -61,7 +62,8 @@ constexpr std::array<Verdict, fate_count> verdicts{{
     {"dropped", "R2", "the client has started too many names this hour"},
     {"kept", "R3", "its threshold is reached: it leaves"},
     {"kept", "R3", "it reached its threshold before"},
-}};
+});
+static_assert(verdicts.size() == fate_count);
 
 std::string_view plain(std::string_view text) {
     return text.substr(0, text.size() - (text.size() > 1 && text.ends_with('.') ? 1 : 0));

@@ -8,25 +8,43 @@ struct FateName {
     std::string_view reason;
 };
 
-constexpr std::array<FateName, fate_count> names{{
-    {"dropped", "overload"},       {"dropped", "row"},
-    {"frame", "oversized"},        {"frame", "truncated"},
-    {"frame", "undecodable"},      {"frame", "type_missing"},
-    {"frame", "message_missing"},  {"frame", "message_type_missing"},
-    {"skipped", "query"},          {"skipped", "other_response"},
-    {"ignored", "client"},         {"ignored", "client_unusable"},
-    {"ignored", "name"},           {"dns", "missing"},
-    {"dns", "malformed"},          {"dns", "no_question"},
-    {"dns", "invalid_name"},       {"counted", "well_known"},
-    {"unlisted", "seen"},          {"unlisted", "new"},
-    {"withheld", "single_label"},  {"withheld", "special_use"},
-    {"withheld", "reverse"},       {"withheld", "unlisted_suffix"},
-    {"withheld", "is_suffix"},     {"withheld", "other_class"},
-    {"withheld", "client_absent"}, {"withheld", "client_outside"},
-    {"pending", "first_client"},   {"pending", "waiting"},
-    {"pending", "capped"},         {"released", "now"},
+constexpr auto names = std::to_array<FateName>({
+    {"dropped", "overload"},
+    {"dropped", "row"},
+    {"dropped", "name"},
+    {"frame", "oversized"},
+    {"frame", "truncated"},
+    {"frame", "undecodable"},
+    {"frame", "type_missing"},
+    {"frame", "message_missing"},
+    {"frame", "message_type_missing"},
+    {"skipped", "query"},
+    {"skipped", "other_response"},
+    {"ignored", "client"},
+    {"ignored", "client_unusable"},
+    {"ignored", "name"},
+    {"dns", "missing"},
+    {"dns", "malformed"},
+    {"dns", "no_question"},
+    {"dns", "invalid_name"},
+    {"counted", "well_known"},
+    {"unlisted", "seen"},
+    {"unlisted", "new"},
+    {"withheld", "single_label"},
+    {"withheld", "special_use"},
+    {"withheld", "reverse"},
+    {"withheld", "unlisted_suffix"},
+    {"withheld", "is_suffix"},
+    {"withheld", "other_class"},
+    {"withheld", "client_absent"},
+    {"withheld", "client_outside"},
+    {"pending", "first_client"},
+    {"pending", "waiting"},
+    {"pending", "capped"},
+    {"released", "now"},
     {"released", "before"},
-}};
+});
+static_assert(names.size() == fate_count);
 
 }  // namespace
 

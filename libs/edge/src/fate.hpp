@@ -11,6 +11,7 @@ namespace tapir::edge {
 enum class Fate : std::uint8_t {
     dropped_overload,  // the workers were behind: never looked at
     dropped_row,       // a listed name, first asked for when the minute's rows had no memory left
+    dropped_name,      // a name that would leave, when as many were on their way as may be
     // Nothing that could be counted came out of it.
     frame_oversized,
     frame_truncated,

@@ -30,7 +30,31 @@ constexpr std::array<const char*, kind_count> kind_keys{"input.unix", "input.tcp
                                                         "input.powerdns"};
 
 constexpr std::size_t read_small = 16'384;  // octets
-constexpr Duration rest_between_reads = std::chrono::microseconds(250);
+constexpr std::size_t read_wanted = 4'096;
+// A socket takes some 200 frames before it says that it is full: at 200 000 a second, what comes in
+// a millisecond. (With rests of two, or of half a one at 100 000 a second, unbound dropped some.)
+constexpr Duration rest_min = std::chrono::microseconds(250);
+constexpr Duration rest_max = std::chrono::milliseconds(1);
+
+// Resolvers write frame by frame. Who reads at once is woken for each, which costs the resolver
+// more than its frame does, and each read wakes a worker and the gate, who take the CPU from whom
+// they run beside. So after a little there is a rest, as long as it takes until enough has come.
+class Rest {
+public:
+    explicit Rest(const world::Clock& clock) : waiter_(clock) {}
+    void after(std::size_t got) {
+        length_ = std::clamp(length_ * static_cast<std::int64_t>(read_wanted) /
+                                 static_cast<std::int64_t>(std::max<std::size_t>(got, 1)),
+                             rest_min, rest_max);
+        if (got < read_small) {
+            waiter_.wait_for(length_);
+        }
+    }
+
+private:
+    world::Waiter waiter_;
+    Duration length_ = rest_min;
+};
 
 struct Limits {
     std::chrono::milliseconds handshake_max{10'000};
@@ -131,7 +155,7 @@ private:
         UpstreamLoss::Connection loss(counts_.loss, name_);
         Watched<dnstap::FrameStreamServer> watched{frames, loss};
         std::uint64_t oversized = 0;
-        world::Waiter waiter(clock_);
+        Rest rest(clock_);
         std::optional<std::size_t> limit;  // of ours, that ended it
         bool is_handshake = true;
         stream.limit_reads({.pause_max = {}, .whole_max = limits_.handshake_max});
@@ -157,7 +181,7 @@ private:
             }
             const ByteView reply = frames.to_send();
             if (reply.empty() && !is_handshake) {
-                rest(waiter, *got);
+                rest.after(*got);
             } else if (!reply.empty()) {
                 if (!stream.write(reply)) {
                     frames.end();
@@ -180,7 +204,7 @@ private:
         UpstreamLoss::Connection loss(counts_.loss, name_);
         Watched<powerdns::MessageStream> watched{messages, loss};
         std::array<std::uint64_t, powerdns::message_error_count> known{};
-        world::Waiter waiter(clock_);
+        Rest rest(clock_);
         std::optional<std::size_t> limit;
         stream.limit_reads({.pause_max = limits_.idle_max, .whole_max = {}});
         for (;;) {
@@ -198,18 +222,10 @@ private:
                     messages.translator().errors(static_cast<powerdns::MessageError>(i));
                 counts_.powerdns.at(i)->add(now - std::exchange(known.at(i), now));
             }
-            rest(waiter, *got);
+            rest.after(*got);
         }
         ended(messages.is_cut() ? dnstap::StreamState::truncated : dnstap::StreamState::cut_off,
               limit);
-    }
-
-    // Resolvers write frame by frame. Who reads at once is woken for each, which costs the resolver
-    // more than its frame does; so after a little there is a rest, in which more can come.
-    static void rest(world::Waiter& waiter, std::size_t got) {
-        if (got < read_small) {
-            waiter.wait_for(rest_between_reads);
-        }
     }
 
     template <class Frames>

@@ -4,6 +4,7 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <gmock/gmock.h>
@@ -404,6 +405,68 @@ TEST(Seen, ForgetsWhatNeverGotToTheDisk) {
         EXPECT_TRUE(seen.add("a.se.")) << "its batch could not be written";
     }
     EXPECT_TRUE(Seen(*store, {}, log, counters).add("a.se.")) << "the process ended before";
+}
+
+// Writes batches when it is told to.
+class SlowSink final : public BatchSink {
+public:
+    explicit SlowSink(Seen& seen) : seen_(seen) {}
+    void take(ReadyBatch&& batch) override { waiting_.push_back(std::move(batch)); }
+    std::size_t write() {
+        std::size_t names = 0;
+        for (const ReadyBatch& batch : std::exchange(waiting_, {})) {
+            EXPECT_EQ(batch.released.size(), batch.names.size());
+            names += batch.names.size();
+            seen_.settle(batch.names, Seen::Settle::kept);
+        }
+        return names;
+    }
+
+private:
+    Seen& seen_;
+    std::vector<ReadyBatch> waiting_;
+};
+
+// Where each new name leaves, whoever makes up names would fill the memory with them.
+TEST(Collector, LimitsTheNamesThatAreNotWrittenYetAndCountsTheRest) {
+    const Log log = Log::to_nowhere();
+    Counters counters;
+    EdgeMetrics metrics(counters);
+    world::SystemFiles files;
+    const auto profile = privacy::Profile::compatible;
+    const auto settings = settings_of({"release.profile=compatible"});
+    const auto lists = load_lists(files, settings, profile);
+    const auto store = store::open_memory({std::string(seen_family), std::string(wildcard_family)});
+    Seen seen(*store, {.under_way_max = 3}, log, counters);
+    Wildcards wildcards(*store, crypto::Secret::copy_of(Bytes(32)), log, counters);
+    SlowSink sink(seen);
+    Collector collector(collector_settings(settings, profile), *lists, seen, wildcards, metrics,
+                        log, sink);
+    PipelineSettings piping;
+    piping.worker = worker_settings(settings, profile);
+    std::int64_t minute = t0;
+    const auto ask = [&](const std::vector<std::string>& names) {
+        Pipeline pipeline(piping, *lists, DayKeys(public_test_day_key()), DataClock(), collector);
+        for (const std::string& name : names) {
+            pipeline.add(frame_of({.name = name, .client = client_of(1), .time = minute}));
+        }
+        pipeline.finish();
+        collector.on_cut(UtcTime::from_seconds(minute));
+        minute += 60;
+    };
+    const auto count = [&](Fate fate) { return collector.fates().of(fate); };
+    ask({"a.se.", "b.se.", "c.se.", "d.se.", "A.se.", "d.se."});
+    EXPECT_EQ(count(Fate::name_new), 3U);
+    EXPECT_EQ(count(Fate::name_seen), 1U);
+    EXPECT_EQ(count(Fate::dropped_name), 2U);
+    ask({"d.se."});
+    EXPECT_EQ(count(Fate::dropped_name), 3U) << "a batch that waits to be written counts too";
+    EXPECT_EQ(sink.write(), 3U);
+    ask({"d.se.", "a.se."});
+    EXPECT_EQ(sink.write(), 1U) << "it is as new as it was";
+    EXPECT_EQ(count(Fate::name_new), 4U);
+    EXPECT_EQ(count(Fate::name_seen), 2U);
+    EXPECT_EQ(counters.value("tapir_edge_frames_total{fate=\"dropped\",reason=\"name\"}"), 3);
 }
 
 std::string start_error(const std::vector<std::string>& sets, std::string_view toml = {}) {

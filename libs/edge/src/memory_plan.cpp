@@ -31,6 +31,10 @@ constexpr std::size_t answer_name_size = sizeof(NameFound) + 48;
 constexpr std::size_t group_known_size = 48;  // octets: an entry of a hash table, and its place
 constexpr std::size_t group_heard_size = 16;
 constexpr std::size_t group_waiting_size = 16;
+// Of a name that leaves: itself, its event, and its place in the batch while that is made.
+constexpr std::size_t under_way_size = 1536;
+// Where a name needs many clients first, what leaves is part of what is made once a minute.
+constexpr std::size_t under_way_usual = 32'768;
 constexpr std::size_t wide_min = 9 * mebibyte;
 constexpr std::size_t wide_max = 192 * mebibyte;
 
@@ -55,7 +59,7 @@ Result<MemoryPlan> plan_memory(const text::Settings& settings, const Lists& list
     const privacy::PendingLimits& pending = gate.pending;
     const store::RocksOptions store;
     MemoryPlan plan;
-    plan.workers = std::max<std::size_t>(static_cast<std::size_t>(settings.integer("workers")), 1);
+    plan.workers = std::max<std::size_t>(worker_count(settings), 1);
     plan.wide_tables += has_hourly_sketches(settings, profile_of(settings)) ? 1 : 0;
     plan.program = program_size;
     plan.lists = lists.well_known.bytes().size() + lists.ignored_names.bytes().size();
@@ -91,6 +95,9 @@ Result<MemoryPlan> plan_memory(const text::Settings& settings, const Lists& list
     // A third of what is left, as long as the minute's rows have what they need.
     const std::size_t left = size_max - taken - rows_memory_min;
     plan.wide += std::min(left / 3, wide_max - wide_min);
+    plan.names_under_way_max = profile_of(settings) == privacy::Profile::compatible
+                                   ? plan.wide / under_way_size
+                                   : under_way_usual;
     plan.rows = size_max - plan.all();
     return plan;
 }

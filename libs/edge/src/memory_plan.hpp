@@ -24,15 +24,16 @@ struct MemoryPlan {
     std::size_t program = 0;  // code, stacks, what is made once a minute
     std::size_t lists = 0;    // well-known and ignored names
     std::size_t gate = 0;     // pending names
-    // Rows that wait for ten minutes and for the hour. Under `compatible` none does, and all rows
-    // of a minute leave: what their file takes while it is made.
+    // Rows that wait for ten minutes and for the hour. Under `compatible` none does, and each new
+    // name leaves: what those take until they are on the disk.
     std::size_t wide = 0;
     std::size_t store = 0;        // what was released: cache and write buffers
     std::size_t connections = 0;  // a buffer each
     std::size_t batches = 0;      // frames on their way to the workers
     std::size_t rows = 0;         // what is left
     std::size_t workers = 1;
-    std::size_t wide_tables = 2;  // and one of the whole hour where sketches leave
+    std::size_t wide_tables = 2;          // and one of the whole hour where sketches leave
+    std::size_t names_under_way_max = 0;  // names that leave, until they are on the disk
 
     std::size_t all() const {
         return program + lists + gate + wide + store + connections + batches + rows;

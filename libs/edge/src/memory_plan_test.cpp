@@ -61,6 +61,16 @@ TEST(MemoryPlan, HasATableMoreWhereSketchesLeave) {
     EXPECT_LE(4 * hourly->rows_of_wide(), hourly->wide);
 }
 
+TEST(MemoryPlan, LimitsTheNamesThatLeaveByWhatTheyTakeWhereEachNewOneDoes) {
+    const auto usual = plan_of({}, Lists());
+    const auto compatible = plan_of({"release.profile=compatible"}, Lists());
+    ASSERT_TRUE(usual.has_value() && compatible.has_value());
+    EXPECT_GE(usual->names_under_way_max, 30'000U);
+    EXPECT_LE(compatible->names_under_way_max * 1'500, compatible->wide);
+    EXPECT_GE(compatible->names_under_way_max * 1'600, compatible->wide);
+    EXPECT_EQ(usual->all(), compatible->all());
+}
+
 TEST(MemoryPlan, RefusesTooLittleAndSaysWhatItIsFor) {
     const auto plan = plan_of({"memory.size_max=128MiB"}, Lists());
     ASSERT_FALSE(plan.has_value());

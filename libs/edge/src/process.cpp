@@ -159,14 +159,14 @@ Result<void> process(const ProcessOptions& options, const text::Settings& settin
     if (has_threat_exception(settings, profile)) {
         say_threat_exception(log);
     }
-    EventSigner signing(profile, keys.signing, seen, metrics, log, sink);
+    EventSigner signing(profile, keys.signing, seen, metrics, log, sink, worker_count(settings));
     Collector collector(collecting, lists, seen, wildcards, metrics, log, signing);
 
     Report report = report_on(options, settings, profile, keys);
     const auto sessions =
         TRY(TwinSessions::open(settings, options, keys.day, files, log, counters));
     PipelineSettings piping;
-    piping.workers = static_cast<std::size_t>(settings.integer("workers"));
+    piping.workers = worker_count(settings);
     piping.worker = worker_settings(settings, profile);
     // A single interval is no hour, and all its frames are of minute 0.
     piping.worker.hourly_tags = report.hourly_sketches;

@@ -72,16 +72,29 @@ Seen::Seen(store::Store& store, const SeenSettings& settings, const Log& log, Co
       lately_(0, hash_) {}
 
 bool Seen::add(const std::string& name) {
+    return add_if(name, std::numeric_limits<std::size_t>::max()) == Offered::is_new;
+}
+
+Seen::Offered Seen::offer(const std::string& name) {
+    return add_if(name, settings_.under_way_max);
+}
+
+Seen::Offered Seen::add_if(const std::string& name, std::size_t under_way_max) {
     const std::lock_guard lock(mutex_);
+    const std::size_t under_way = lately_.size() - kept_lately_;
     const auto [known, is_new] = lately_.try_emplace(name, State::under_way);
     if (!is_new) {
-        return false;
+        return Offered::known;
     }
     if (is_stored(name)) {
         keep(known);
-        return false;
+        return Offered::known;
     }
-    return true;
+    if (under_way >= under_way_max) {
+        lately_.erase(known);
+        return Offered::no_room;
+    }
+    return Offered::is_new;
 }
 
 Seen::State Seen::state_of(const std::string& name) {

@@ -2,6 +2,7 @@
 //
 //     Seen seen(*store, {}, log, counters);
 //     if (seen.add(name)) { ... }              // true: it is new; from now on it is under way
+//     switch (seen.offer(name)) { ... }        // the same where there may be too many under way
 //     seen.settle(names, Settle::kept);        // their batch is on the disk: remembered
 //     seen.settle(names, Settle::lost);        // it is not: here they are new again
 //     seen.tidy(now);                          // each second: a few steps of forgetting the oldest
@@ -21,6 +22,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -53,6 +55,9 @@ struct SeenSettings {
     Duration age_max{};                    // 0: never
     std::uint64_t names_max = 20'000'000;  // then the oldest go
     std::size_t steps = seen_steps_usual;  // of one tidy()
+    // Names under way at a time, for offer(): what they take until their batch is on the disk is
+    // memory that nothing else limits.
+    std::size_t under_way_max = std::numeric_limits<std::size_t>::max();
 };
 SeenSettings seen_settings(const text::Settings& settings);
 
@@ -67,7 +72,11 @@ public:
 
     Seen(store::Store& store, const SeenSettings& settings, const Log& log, Counters& counters);
 
+    // Whether it is new; then it is under way.
     bool add(const std::string& name);
+    enum class Offered : std::uint8_t { is_new, known, no_room };
+    // The same; but where `under_way_max` are, it is as new the next time.
+    Offered offer(const std::string& name);
     enum class State : std::uint8_t { unknown, under_way, kept };
     State state_of(const std::string& name);
     // What became of names that add() called new.
@@ -89,6 +98,7 @@ private:
     };
     using States = boost::unordered_flat_map<std::string, State, NameHash>;
 
+    Offered add_if(const std::string& name, std::size_t under_way_max);
     // Whether the store has it. If it cannot be read: no.
     bool is_stored(const std::string& name);
     // That it is in the store.

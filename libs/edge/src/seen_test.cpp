@@ -97,6 +97,33 @@ TEST_F(SeenTest, RemembersForGoodUnlessToldOtherwise) {
     EXPECT_EQ(counters_.value("tapir_edge_seen_names"), 2);
 }
 
+TEST_F(SeenTest, TakesNoMoreNamesThanMayBeUnderWay) {
+    settings_.under_way_max = 2;
+    auto seen = open();
+    release(seen, first_day, {"old.se."});
+    EXPECT_EQ(seen.offer("a.se."), Seen::Offered::is_new);
+    EXPECT_EQ(seen.offer("b.se."), Seen::Offered::is_new);
+    EXPECT_EQ(seen.offer("c.se."), Seen::Offered::no_room);
+    EXPECT_EQ(seen.offer("c.se."), Seen::Offered::no_room) << "nothing of it is kept";
+    EXPECT_EQ(seen.state_of("c.se."), Seen::State::unknown);
+    EXPECT_EQ(seen.offer("a.se."), Seen::Offered::known) << "it is under way";
+    EXPECT_EQ(seen.offer("old.se."), Seen::Offered::known) << "it takes no room";
+    EXPECT_TRUE(seen.add("asked.se.")) << "what a person or a detector releases has limits there";
+    const std::vector<std::string> names{"a.se.", "asked.se."};
+    seen.settle(names, Seen::Settle::kept);
+    EXPECT_EQ(seen.offer("c.se."), Seen::Offered::is_new);
+    EXPECT_EQ(seen.offer("d.se."), Seen::Offered::no_room);
+    seen.settle(std::vector<std::string>{"b.se."}, Seen::Settle::lost);
+    EXPECT_EQ(seen.offer("d.se."), Seen::Offered::is_new);
+    // As after a restart: what is remembered is known without being in memory.
+    auto anew = open();
+    EXPECT_EQ(anew.offer("x.se."), Seen::Offered::is_new);
+    EXPECT_EQ(anew.offer("y.se."), Seen::Offered::is_new);
+    EXPECT_EQ(anew.offer("old.se."), Seen::Offered::known);
+    EXPECT_EQ(anew.offer("a.se."), Seen::Offered::known);
+    EXPECT_EQ(anew.offer("z.se."), Seen::Offered::no_room);
+}
+
 // Whatever happens in whatever order, walks in the middle of it and restarts too.
 RC_GTEST_PROP(Seen, TellsNewNamesFromOld, (const std::vector<std::uint8_t>& steps)) {
     const auto store = store::open_memory({std::string(seen_family)});

@@ -66,8 +66,8 @@ text::SettingTable own_settings_table() {
         Setting::string("metrics.listen", "127.0.0.1:2112",
                         "Address and port of /metrics; empty: none."),
         Setting::integer("workers", 1, 0, 64, "threads",
-                         "Threads that decode and count; 0, for offline runs only: whoever reads "
-                         "does it."),
+                         "Threads that decode and count, and that sign many events; 0, for offline "
+                         "runs only: whoever reads does it."),
         Setting::integer("histogram.hll_explicit_threshold", 20, 1, 131'072, "clients",
                          "Clients kept exactly before a sketch is made; acts in compatible."),
         Setting::choice("histogram.sketch", "none", {"none", "hourly"},

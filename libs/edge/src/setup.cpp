@@ -147,6 +147,10 @@ privacy::Profile profile_of(const text::Settings& settings) {
     return *profile;
 }
 
+std::size_t worker_count(const text::Settings& settings) {
+    return static_cast<std::size_t>(settings.integer("workers"));
+}
+
 WorkerSettings worker_settings(const text::Settings& settings, privacy::Profile profile) {
     WorkerSettings worker;
     worker.profile = profile;

@@ -44,6 +44,7 @@ void say_threat_exception(const Log& log);  // that it is so
 
 // The profile that is asked for.
 privacy::Profile profile_of(const text::Settings& settings);
+std::size_t worker_count(const text::Settings& settings);  // 0: whoever reads counts as well
 WorkerSettings worker_settings(const text::Settings& settings, privacy::Profile profile);
 // As the twin has them; the live edge cuts its batches by the time of day.
 CollectorSettings collector_settings(const text::Settings& settings, privacy::Profile profile);

@@ -121,7 +121,7 @@ struct Station::Impl {
     void show_status(UtcTime now);
     // Parts of begin().
     std::int64_t batch_interval(privacy::Profile profile) const;
-    Result<void> open_stores(Counting& parts);
+    Result<void> open_stores(Counting& parts, const MemoryPlan& memory);
     BatchSink& open_writer(Counting& parts, const SaltSource& salts);
     PipelineSettings pipeline_settings(privacy::Profile profile);
 
@@ -396,10 +396,11 @@ std::int64_t Station::Impl::batch_interval(privacy::Profile profile) const {
 }
 
 // What remembers names and takes them in.
-Result<void> Station::Impl::open_stores(Counting& parts) {
+Result<void> Station::Impl::open_stores(Counting& parts, const MemoryPlan& memory) {
     const std::string& state = settings.string("state.dir");
-    parts.seen =
-        std::make_unique<Seen>(ports.store, seen_settings(settings), ports.log, ports.counters);
+    SeenSettings remembering = seen_settings(settings);
+    remembering.under_way_max = memory.names_under_way_max;
+    parts.seen = std::make_unique<Seen>(ports.store, remembering, ports.log, ports.counters);
     auto wildcards = TRY(Wildcards::open(ports.store, ports.chance, ports.log, ports.counters));
     parts.wildcards = std::make_unique<Wildcards>(std::move(wildcards));
     parts.requests = std::make_unique<PersonReleases>(ports.files, state + "/requests", *parts.seen,
@@ -420,7 +421,7 @@ BatchSink& Station::Impl::open_writer(Counting& parts, const SaltSource& salts) 
         *outbox, *parts.seen, leaf_context(settings, parts.profile.profile, version), salts,
         options.on_batch, [this] { return sessions->make_room(); });
     parts.signer = std::make_unique<EventSigner>(parts.profile.profile, *key, *parts.seen, metrics,
-                                                 ports.log, *parts.writer);
+                                                 ports.log, *parts.writer, worker_count(settings));
     if (!options.writes_in_background) {
         return *parts.signer;
     }
@@ -430,7 +431,7 @@ BatchSink& Station::Impl::open_writer(Counting& parts, const SaltSource& salts) 
 
 PipelineSettings Station::Impl::pipeline_settings(privacy::Profile profile) {
     PipelineSettings piping;
-    piping.workers = static_cast<std::size_t>(settings.integer("workers"));
+    piping.workers = worker_count(settings);
     piping.drops_when_full = true;
     piping.worker = worker_settings(settings, profile);
     piping.clock = &ports.clock;
@@ -453,10 +454,10 @@ Result<void> Station::begin() {
     const SaltSource salts = [&ports](std::string_view /*batch*/, std::string_view /*name*/) {
         return ports.chance.bytes<ledger::salt_size>();
     };
-    TRY(self.open_stores(*counting));
+    const MemoryPlan memory = TRY(plan_memory(settings, *lists));
+    TRY(self.open_stores(*counting, memory));
     BatchSink& sink = self.open_writer(*counting, salts);
     self.open_suspects(*counting, ports.clock.now());
-    const MemoryPlan memory = TRY(plan_memory(settings, *lists));
     CollectorSettings collecting = self.collecting(profile);
     collecting.wide.memory = memory.rows_of_wide();
     collecting.suspects = counting->suspects.get();

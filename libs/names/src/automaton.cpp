@@ -3,7 +3,14 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <condition_variable>
+#include <mutex>
+#include <span>
+#include <stop_token>
+#include <string_view>
+#include <thread>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -28,7 +35,10 @@
 namespace tapir::names {
 namespace {
 
-constexpr std::size_t words_ahead = 16;  // a power of two
+constexpr std::size_t words_ahead = 16;
+constexpr std::size_t block_size = 1024;  // words
+constexpr std::size_t blocks_ahead = 4;
+constexpr std::size_t in_thread_min = 100'000;  // words
 constexpr std::size_t node_count_max = UINT32_MAX - Pool<std::uint64_t>::piece_size;
 constexpr std::uint64_t tail_seed = 0x7461706972303032;
 constexpr std::uint64_t node_seed = 0x7461706972303033;
@@ -37,6 +47,136 @@ std::uint64_t hashed(std::uint64_t hash, std::uint64_t value) {
     hash = (hash ^ value) * 0x9E3779B97F4A7C15U;
     return hash ^ hash >> 32U;
 }
+
+struct Word {
+    std::vector<std::uint32_t> points;
+    std::size_t shared_before = 0;  // characters shared with the word before
+    std::size_t shared_after = 0;
+    std::vector<std::uint64_t> hashes;  // [k]: of points from k on, where they are a tail
+    std::size_t shared() const { return std::max(shared_before, shared_after); }
+};
+
+// Decodes words, and finds what is known of each from its neighbours alone.
+class Preparer {
+public:
+    explicit Preparer(const WordList& words) : words_(words) {
+        if (words.size() > 0) {
+            decode(0);
+        }
+    }
+
+    // As many of the next words as there are and fit; how many.
+    std::size_t fill(std::span<Word> block) {
+        std::size_t filled = 0;
+        for (; filled < block.size() && at_ < words_.size(); ++filled) {
+            prepare(block[filled]);
+        }
+        return filled;
+    }
+    // Of all words so far.
+    std::uint32_t character_max() const { return character_max_; }
+    std::uint64_t trie_edge_count() const { return trie_edge_count_; }
+
+private:
+    void decode(std::size_t i) {
+        next_.clear();
+        words_.prefetch(i + words_ahead);
+        const std::string_view text = words_[i];
+        for (std::size_t at = 0; at < text.size();) {
+            next_.push_back(next_code_point(text, at));
+            character_max_ = std::max(character_max_, next_.back());
+        }
+    }
+    void prepare(Word& word) {
+        word.points.swap(next_);
+        word.shared_before = std::exchange(shared_, 0);
+        if (++at_ < words_.size()) {
+            decode(at_);
+            const auto shared = std::ranges::mismatch(word.points, next_);
+            TAPIR_DEBUG_ASSERT(shared.in2 != next_.end());
+            shared_ = static_cast<std::size_t>(shared.in2 - next_.begin());
+        }
+        word.shared_after = shared_;
+        trie_edge_count_ += word.points.size() - word.shared_before;
+        word.hashes.resize(word.points.size() + 1);
+        std::uint64_t hash = tail_seed;
+        word.hashes[word.points.size()] = hash;
+        for (std::size_t k = word.points.size(); k-- > word.shared() + 1;) {
+            hash = hashed(hash, word.points[k]);
+            word.hashes[k] = hash;
+        }
+    }
+
+    const WordList& words_;
+    std::size_t at_ = 0;               // the next word
+    std::vector<std::uint32_t> next_;  // its points
+    std::size_t shared_ = 0;           // with the word before it
+    std::uint32_t character_max_ = 0;
+    std::uint64_t trie_edge_count_ = 0;
+};
+
+// The words of a Preparer, block by block; of a large list prepared in a thread of its own.
+class PreparedWords {
+public:
+    explicit PreparedWords(const WordList& words) : preparer_(words) {
+        for (Block& block : blocks_) {
+            block.words.resize(std::min(block_size, words.size()));
+        }
+        if (words.size() >= in_thread_min) {
+            thread_ = std::jthread([this](const std::stop_token& stop) { fill_all(stop); });
+        }
+    }
+
+    // Those of the call before are gone. Empty: that was all.
+    std::span<const Word> next() {
+        Block& block = blocks_.at(taken_ % blocks_ahead);
+        if (!thread_.joinable()) {
+            fill(block);
+        } else {
+            std::unique_lock lock(mutex_);
+            given_back_ = taken_;
+            changed_.notify_all();
+            changed_.wait(lock, [this] { return filled_ > taken_; });
+        }
+        ++taken_;
+        return std::span(block.words).first(block.size);
+    }
+    // When all have come.
+    const Preparer& preparer() const { return preparer_; }
+
+private:
+    struct Block {
+        std::vector<Word> words;
+        std::size_t size = 0;
+    };
+    void fill(Block& block) { block.size = preparer_.fill(block.words); }
+    void fill_all(const std::stop_token& stop) {
+        for (std::size_t number = 0;; ++number) {
+            std::unique_lock lock(mutex_);
+            if (!changed_.wait(lock, stop, [&] { return number < given_back_ + blocks_ahead; })) {
+                return;
+            }
+            lock.unlock();
+            Block& block = blocks_.at(number % blocks_ahead);
+            fill(block);
+            lock.lock();
+            filled_ = number + 1;
+            changed_.notify_all();
+            if (block.size == 0) {
+                return;
+            }
+        }
+    }
+
+    Preparer preparer_;
+    std::array<Block, blocks_ahead> blocks_;
+    std::size_t taken_ = 0;
+    std::mutex mutex_;
+    std::condition_variable_any changed_;
+    std::size_t filled_ = 0;      // blocks, under mutex_
+    std::size_t given_back_ = 0;  // the same
+    std::jthread thread_;         // stops and ends before the rest goes
+};
 
 }  // namespace
 
@@ -49,16 +189,12 @@ public:
     }
 
     Result<Automaton> run() {
-        for (std::size_t i = 0; i < std::min(words_ahead - 1, words_.size()); ++i) {
-            prepare(i);
+        PreparedWords prepared(words_);
+        for (auto block = prepared.next(); !block.empty(); block = prepared.next()) {
+            TRY(add_all(block));
         }
-        for (std::size_t i = 0; i < words_.size(); ++i) {
-            if (i + words_ahead - 1 < words_.size()) {
-                prepare(i + words_ahead - 1);
-            }
-            add(ahead_[i % words_ahead]);
-            TRY(check());
-        }
+        out_.character_max_ = prepared.preparer().character_max();
+        out_.trie_edge_count_ = prepared.preparer().trie_edge_count();
         out_.root_ = close(open_.front());
         TRY(check());
         return std::move(out_);
@@ -71,13 +207,6 @@ private:
 
     using Slots = std::vector<std::uint64_t, HugePages<std::uint64_t>>;
 
-    struct Word {
-        std::vector<std::uint32_t> points;
-        std::size_t shared_before = 0;  // characters shared with the word before
-        std::size_t shared_after = 0;
-        std::vector<std::uint64_t> hashes;  // [k]: of points from k on, where they are a tail
-        std::size_t shared() const { return std::max(shared_before, shared_after); }
-    };
     struct Open {
         bool is_final = false;
         std::uint32_t count = 0;  // words behind it
@@ -93,44 +222,26 @@ private:
         return {};
     }
 
-    // Decodes word `i`. Of the one before all is known then: what its tail is, and its hashes.
-    void prepare(std::size_t i) {
-        Word& word = ahead_[i % words_ahead];
-        word.points.clear();
-        words_.prefetch(i + words_ahead);
-        const std::string_view text = words_[i];
-        for (std::size_t at = 0; at < text.size();) {
-            word.points.push_back(next_code_point(text, at));
-            out_.character_max_ = std::max(out_.character_max_, word.points.back());
-        }
-        word.shared_before = 0;
-        word.shared_after = 0;
-        if (i > 0) {
-            Word& before = ahead_[(i - 1) % words_ahead];
-            const auto [a, b] = std::ranges::mismatch(before.points, word.points);
-            word.shared_before = static_cast<std::size_t>(b - word.points.begin());
-            before.shared_after = word.shared_before;
-            TAPIR_DEBUG_ASSERT(b != word.points.end());
-            announce(before);
-        }
-        out_.trie_edge_count_ += word.points.size() - word.shared_before;
-        if (i + 1 == words_.size()) {
+    Result<void> add_all(std::span<const Word> words) {
+        for (const Word& word : words.first(std::min(words_ahead, words.size()))) {
             announce(word);
         }
-        if (i >= words_ahead / 2) {
-            look_up_early(ahead_[(i - words_ahead / 2) % words_ahead]);
+        for (std::size_t i = 0; i < words.size(); ++i) {
+            if (i + words_ahead < words.size()) {
+                announce(words[i + words_ahead]);
+            }
+            if (i + words_ahead / 2 < words.size()) {
+                look_up_early(words[i + words_ahead / 2]);
+            }
+            add(words[i]);
+            TRY(check());
         }
+        return {};
     }
 
-    void announce(Word& word) {
+    // Asks for the place of its tail in the register.
+    void announce(const Word& word) const {
         const std::size_t tail = word.shared() + 1;
-        word.hashes.resize(word.points.size() + 1);
-        std::uint64_t hash = tail_seed;
-        word.hashes[word.points.size()] = hash;
-        for (std::size_t k = word.points.size(); k-- > tail;) {
-            hash = hashed(hash, word.points[k]);
-            word.hashes[k] = hash;
-        }
         if (tail < word.points.size()) {
             __builtin_prefetch(&slots_[place_of(tag_of(word.hashes[tail]))]);
         }
@@ -293,7 +404,6 @@ private:
     WordList words_;
     Automaton out_;
     NodeId end_ = 0;
-    std::array<Word, words_ahead> ahead_;
     std::vector<Open> open_;
     Slots slots_;
     std::size_t kept_ = 0;

@@ -4,8 +4,11 @@
 #include <array>
 #include <bit>
 #include <cstring>
+#include <memory>
+#include <new>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -20,6 +23,17 @@ constexpr std::size_t key_size = 8;   // octets compared at once
 constexpr std::size_t octets_max = UINT32_MAX;
 constexpr std::ptrdiff_t keys_ahead = 16;
 constexpr std::ptrdiff_t in_halves_min = 100'000;  // words
+
+// Calls work(from, to), for many in two halves at once.
+template <class Work>
+void in_halves(std::size_t count, const Work& work) {
+    if (std::cmp_less(count, in_halves_min)) {
+        work(std::size_t{0}, count);
+        return;
+    }
+    const std::jthread upper([&] { work(count / 2, count); });
+    work(std::size_t{0}, count / 2);
+}
 
 bool is_ascii(std::string_view word) {
     return std::ranges::none_of(word, [](char c) { return (c & 0x80) != 0; });
@@ -157,14 +171,23 @@ void WordList::prefetch(const Key* key, const Key* last) const {
 std::size_t WordList::settle() {
     const auto comes_before = [this](std::uint32_t a, std::uint32_t b) { return at(a) < at(b); };
     if (!std::ranges::is_sorted(starts_, comes_before)) {
-        std::vector<Key, HugePages<Key>> keys(starts_.size());
-        for (std::size_t i = 0; i < keys.size(); ++i) {
-            keys[i] = {.octets = key_of(starts_[i], 0), .start = starts_[i]};
-        }
-        sort(keys.data(), keys.data() + keys.size());
-        for (std::size_t i = 0; i < keys.size(); ++i) {
-            starts_[i] = keys[i].start;
-        }
+        // Not a vector, which would fill all of it before the halves do.
+        const auto give_back = [this](Key* keys) {
+            HugePages<Key>().deallocate(keys, starts_.size());
+        };
+        const std::unique_ptr<Key[], decltype(give_back)> keys(
+            HugePages<Key>().allocate(starts_.size()), give_back);
+        in_halves(starts_.size(), [&](std::size_t from, std::size_t to) {
+            for (std::size_t i = from; i < to; ++i) {
+                new (&keys[i]) Key{.octets = key_of(starts_[i], 0), .start = starts_[i]};
+            }
+        });
+        sort(keys.get(), keys.get() + starts_.size());
+        in_halves(starts_.size(), [&](std::size_t from, std::size_t to) {
+            for (std::size_t i = from; i < to; ++i) {
+                starts_[i] = keys[i].start;
+            }
+        });
     }
     std::size_t kept = 0;
     for (std::size_t i = 0; i < starts_.size(); ++i) {

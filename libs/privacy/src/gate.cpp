@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <map>
 #include <string>
+#include <thread>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -383,24 +385,52 @@ std::vector<std::string_view> by_hash(std::span<const std::string> messages) {
     return ordered;
 }
 
+constexpr std::size_t signed_at_once_min = 128;  // names for a thread
+
+// Calls work(i) for each i below `count`, in at most `threads` threads: the first error.
+template <class Work>
+Result<void> for_each_in_threads(std::size_t count, std::size_t threads, const Work& work) {
+    const std::size_t parts =
+        std::clamp<std::size_t>(count / signed_at_once_min, 1, std::max<std::size_t>(threads, 1));
+    std::vector<Result<void>> done(parts);
+    const auto run = [&](std::size_t part) {
+        for (std::size_t i = count * part / parts; i < count * (part + 1) / parts && done[part];
+             ++i) {
+            done[part] = work(i);
+        }
+    };
+    {
+        std::vector<std::jthread> others;
+        for (std::size_t part = 1; part < parts; ++part) {
+            others.emplace_back(run, part);
+        }
+        run(0);
+    }
+    for (Result<void>& part : done) {
+        TRY(std::move(part));
+    }
+    return {};
+}
+
 }  // namespace
 
 Result<ReleasedEvents> release_events(Profile profile,
                                       std::span<const Released<products::NewQname>> names,
                                       UtcTime minute, const GateKey& key,
-                                      const jose::PrivateJwk& signer) {
+                                      const jose::PrivateJwk& signer, std::size_t threads) {
     const Rule& rule = rule_for(Product::new_qname, profile);
     const UtcTime time = UtcTime::from_seconds(minute.seconds() / rule.time_s * rule.time_s);
     ReleasedEvents out;
-    out.messages.reserve(names.size());
-    for (const Released<products::NewQname>& name : names) {
-        products::NewQname event = name.value();
+    out.messages.resize(names.size());
+    TRY(for_each_in_threads(names.size(), threads, [&](std::size_t i) -> Result<void> {
+        products::NewQname event = names[i].value();
         if (rule.form != Form::as_asked) {
             event.timestamp = event.timestamp.value_or(time);  // an exception has its hour's
             event.message_id = key.message_id(event.to_json());
         }
-        out.messages.push_back(TRY(jose::sign_jws(signer, as_bytes(event.to_json()))));
-    }
+        out.messages[i] = TRY(jose::sign_jws(signer, as_bytes(event.to_json())));
+        return {};
+    }));
     const bool is_padded = rule.size_step > 1;
     const auto ordered =
         is_padded ? by_hash(out.messages)

@@ -291,6 +291,23 @@ TEST(Events, AreSignedSortedByHashAndPadded) {
     EXPECT_EQ(ids.size(), released.size());
 }
 
+TEST(Events, AreTheSameHoweverManyThreadsSignThem) {
+    const GateKey key = key_of();
+    NameGate gate({.profile = Profile::compatible, .single_site = false, .pending = {}});
+    const auto released = names(gate, 10, key);
+    ASSERT_EQ(released.size(), 1000U);
+    const auto one = release_events(Profile::standard, released, minute.start, key, signer());
+    ASSERT_TRUE(one.has_value());
+    for (const std::size_t threads : {0U, 2U, 3U, 64U}) {
+        const auto many =
+            release_events(Profile::standard, released, minute.start, key, signer(), threads);
+        ASSERT_TRUE(many.has_value());
+        EXPECT_EQ(many->messages, one->messages) << threads;
+        ASSERT_EQ(many->payloads.size(), one->payloads.size());
+        EXPECT_EQ(many->payloads.front().value().octets, one->payloads.front().value().octets);
+    }
+}
+
 TEST(Events, HaveTheHourOnlyUnderStrict) {
     const GateKey key = key_of();
     NameGate gate({.profile = Profile::strict, .single_site = false, .pending = {}});

@@ -204,11 +204,12 @@ struct ReleasedEvents {
     std::vector<std::string> messages;        // the JWS in the order of release
 };
 // One batch of names: signed, sorted by hash and padded as the rule says; a batch without names is
-// a payload too where sizes are padded. `minute` is the batch's time (R6).
+// a payload too where sizes are padded. `minute` is the batch's time (R6). Many names are signed in
+// so many threads at once; what comes out is the same.
 Result<ReleasedEvents> release_events(Profile profile,
                                       std::span<const Released<products::NewQname>> names,
                                       UtcTime minute, const GateKey& key,
-                                      const jose::PrivateJwk& signer);
+                                      const jose::PrivateJwk& signer, std::size_t threads = 1);
 
 // With fewer clients in both families no row is released, whatever its threshold is drawn to be: it
 // is one of few_clients, and need not be made a candidate. 0 where nothing is withheld.
