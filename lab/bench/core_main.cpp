@@ -105,8 +105,7 @@ Result<std::vector<net::HttpRequest>> upload_requests(const jose::PrivateJwk& ed
             rows.push_back(std::move(row));
         }
         const auto released = TRY(privacy::release_histogram(
-            {}, {.start = begin, .stop = begin + std::chrono::minutes(1)}, rows,
-            gate_key));
+            {}, {.start = begin, .stop = begin + std::chrono::minutes(1)}, rows, gate_key));
         if (!released.payload) {
             return fail(Code::internal, "the gate let no histogram out");
         }
