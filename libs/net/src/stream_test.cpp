@@ -4,6 +4,7 @@
 #include <array>
 #include <chrono>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <future>
 #include <thread>
@@ -294,14 +295,15 @@ TEST_F(Streams, TakeOverInheritedSockets) {
 // ---- TLS ---------------------------------------------------------------------------------------
 
 // What the server sends to the `openssl` program, which sends it `input` and waits a little.
-std::string tls_answer(std::uint16_t port, const std::string& options, const std::string& input) {
+std::string tls_answer(std::uint16_t port, const std::string& options, const std::string& input,
+                       const std::string& then = ":") {
     const world::TemporaryFolder folder;
     std::ofstream(folder / "input") << input;
     const std::string command = fmt::format(
-        "(cat {}/input; sleep 0.5) | timeout 20 openssl s_client -quiet -no_ign_eof "
+        "(cat {}/input; {}; sleep 0.5) | timeout 20 openssl s_client -quiet -no_ign_eof "
         "-verify_return_error "
         "-connect 127.0.0.1:{} {} 2>/dev/null",
-        folder.path(), port, options);
+        folder.path(), then, port, options);
     std::string output;
     FILE* pipe = ::popen(command.c_str(), "r");  // NOLINT(cert-env33-c): a test
     EXPECT_NE(pipe, nullptr);
@@ -411,12 +413,15 @@ TEST_F(TlsStreams, RefuseAKeyThatOthersMayRead) {
 TEST_F(TlsStreams, GiveWhatManyRecordsHold) {
     std::promise<std::size_t> all;
     std::size_t largest = 0;
-    const std::string text(400'000, 'x');
+    // Twice what the pipe to the client holds, and less than what waits for a reader.
+    const std::string text(200'000, 'x');
     const auto server = StreamServer::start(
                             settings_,
                             [&](ByteStream& stream) {
                                 Bytes buffer(stream_read_size);
                                 std::size_t sum = 0;
+                                EXPECT_TRUE(world::eventually(
+                                    [&] { return std::filesystem::exists(path("sent")); }));
                                 while (sum < text.size()) {
                                     const auto got = stream.read(buffer);
                                     if (!got || *got == 0) {
@@ -429,7 +434,7 @@ TEST_F(TlsStreams, GiveWhatManyRecordsHold) {
                             },
                             log_, counters_)
                             .take();
-    tls_answer(server->port(), with_ca(), text);
+    tls_answer(server->port(), with_ca(), text, "touch " + path("sent"));
     EXPECT_EQ(all.get_future().get(), text.size());
     EXPECT_GT(largest, 16'384U);
 }
