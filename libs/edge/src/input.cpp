@@ -31,27 +31,36 @@ constexpr std::array<const char*, kind_count> kind_keys{"input.unix", "input.tcp
 
 constexpr std::size_t read_small = 16'384;  // octets
 constexpr std::size_t read_wanted = 4'096;
-// A socket takes some 200 frames before it says that it is full: at 200 000 a second, what comes in
+// A socket takes some 200 writes before it says that it is full: at 200 000 a second, what comes in
 // a millisecond. (With rests of two, or of half a one at 100 000 a second, unbound dropped some.)
 constexpr Duration rest_min = std::chrono::microseconds(250);
 constexpr Duration rest_max = std::chrono::milliseconds(1);
+constexpr unsigned looks_max = 8;
 
-// Resolvers write frame by frame. Who reads at once is woken for each, which costs the resolver
-// more than its frame does, and each read wakes a worker and the gate, who take the CPU from whom
-// they run beside. So after a little there is a rest, as long as it takes until enough has come.
+// Resolvers write frame by frame, or some sixty frames at once. Who waits for it is woken for each
+// write, which costs the resolver more than its frame does, and each read wakes a worker and the
+// gate, who take the CPU from whom they run beside. So after a little there is a rest, as long as
+// it takes until enough has come; and where nothing has, there are some more.
 class Rest {
 public:
     explicit Rest(const world::Clock& clock) : waiter_(clock) {}
-    void after(std::size_t got) {
-        length_ = std::clamp(length_ * static_cast<std::int64_t>(read_wanted) /
-                                 static_cast<std::int64_t>(std::max<std::size_t>(got, 1)),
-                             rest_min, rest_max);
-        if (got < read_small) {
+    // Before the next read of `stream`, when the last has given so many octets.
+    void after(std::size_t got, const net::ByteStream& stream) {
+        set_length(length_ * static_cast<std::int64_t>(read_wanted) /
+                   static_cast<std::int64_t>(std::max<std::size_t>(got, 1)));
+        if (got >= read_small) {
+            return;
+        }
+        waiter_.wait_for(length_);
+        for (unsigned look = 1; look < looks_max && !stream.has_input(); ++look) {
+            set_length(2 * length_);
             waiter_.wait_for(length_);
         }
     }
 
 private:
+    void set_length(Duration length) { length_ = std::clamp(length, rest_min, rest_max); }
+
     world::Waiter waiter_;
     Duration length_ = rest_min;
 };
@@ -181,7 +190,7 @@ private:
             }
             const ByteView reply = frames.to_send();
             if (reply.empty() && !is_handshake) {
-                rest.after(*got);
+                rest.after(*got, stream);
             } else if (!reply.empty()) {
                 if (!stream.write(reply)) {
                     frames.end();
@@ -222,7 +231,7 @@ private:
                     messages.translator().errors(static_cast<powerdns::MessageError>(i));
                 counts_.powerdns.at(i)->add(now - std::exchange(known.at(i), now));
             }
-            rest.after(*got);
+            rest.after(*got, stream);
         }
         ended(messages.is_cut() ? dnstap::StreamState::truncated : dnstap::StreamState::cut_off,
               limit);

@@ -135,6 +135,11 @@ Result<std::size_t> Receiver::receive(std::span<std::byte> into) const {
     return receive_with(fd_, into, 0);
 }
 
+bool Receiver::has_input() const {
+    pollfd what{.fd = fd_, .events = POLLIN, .revents = 0};
+    return ::poll(&what, 1, 0) != 0;
+}
+
 Result<std::size_t> Receiver::receive_now(std::span<std::byte> into) const {
     return receive_with(fd_, into, MSG_DONTWAIT);
 }

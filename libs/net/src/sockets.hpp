@@ -77,6 +77,8 @@ public:
     Result<std::size_t> receive(std::span<std::byte> into) const;
     // Without waiting: `exhausted` if nothing is there.
     Result<std::size_t> receive_now(std::span<std::byte> into) const;
+    // Whether receive() would return at once.
+    bool has_input() const;
 
 private:
     int fd_;

@@ -25,6 +25,7 @@ public:
     SocketStream(int fd, const PeerAddress& peer) : receiver_(fd), peer_(peer) {}
 
     Result<std::size_t> read(std::span<std::byte> into) override { return receiver_.receive(into); }
+    bool has_input() const override { return receiver_.has_input(); }
     Result<void> write(ByteView bytes) override { return send_all(receiver_.fd(), bytes); }
     void end_writing() override { ::shutdown(receiver_.fd(), SHUT_WR); }
     void shut_down() override { ::shutdown(receiver_.fd(), SHUT_RDWR); }
@@ -210,6 +211,10 @@ public:
         }
         return {};
     }
+    bool has_input() const {
+        const std::lock_guard lock(mutex_);
+        return is_ended_ || !buffer_.empty();
+    }
     void limit(const ReadLimits& limits) {
         const std::lock_guard lock(mutex_);
         limits_ = limits;
@@ -226,7 +231,7 @@ public:
 
 private:
     std::size_t size_max_;
-    std::mutex mutex_;
+    mutable std::mutex mutex_;
     std::condition_variable changed_;
     std::deque<std::byte> buffer_;
     bool is_ended_ = false;
@@ -245,6 +250,7 @@ public:
         out_->end();
     }
     Result<std::size_t> read(std::span<std::byte> into) override { return in_->read(into); }
+    bool has_input() const override { return in_->has_input(); }
     Result<void> write(ByteView bytes) override { return out_->write(bytes); }
     void end_writing() override { out_->end(); }
     void shut_down() override {

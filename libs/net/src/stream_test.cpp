@@ -253,6 +253,39 @@ TEST_F(Streams, LimitHowLongAReadWaits) {
     EXPECT_EQ(result.get(), (std::vector<Code>{Code::exhausted, Code::exhausted}));
 }
 
+// `there` has an echo behind it.
+void expect_input_when_there_is_some(ByteStream& there) {
+    EXPECT_FALSE(there.has_input());
+    ASSERT_TRUE(there.write(as_bytes("two")));
+    EXPECT_TRUE(world::eventually([&] { return there.has_input(); }));
+    Bytes buffer(2);
+    for (std::size_t got = 0; got < 3;) {
+        EXPECT_TRUE(world::eventually([&] { return there.has_input(); })) << got;
+        const auto some = there.read(buffer);
+        ASSERT_TRUE(some.has_value());
+        got += *some;
+    }
+    EXPECT_FALSE(there.has_input());
+    there.end_writing();
+    EXPECT_TRUE(world::eventually([&] { return there.has_input(); })) << "its end";
+    EXPECT_EQ(there.read(buffer).value(), 0U);
+}
+
+TEST_F(Streams, SayWhetherThereIsSomethingToRead) {
+    const auto unix_at = Endpoint::unix_socket(folder_.path() + "/s");
+    const auto tcp = serve(loopback(), echo);
+    const auto unix_server = serve(unix_at, echo);
+    for (const auto& at : {loopback(tcp->port()), unix_at}) {
+        expect_input_when_there_is_some(*connect_stream(at, 5s).take());
+    }
+    auto [here, there] = memory_streams(1000);
+    const std::jthread behind([&stream = there] {
+        echo(*stream);
+        stream.reset();
+    });
+    expect_input_when_there_is_some(*here);
+}
+
 TEST_F(Streams, TakeOverInheritedSockets) {
     const std::string path = folder_.path() + "/s";
     const int fd = ::socket(AF_UNIX, SOCK_STREAM, 0);
@@ -410,6 +443,23 @@ TEST_F(TlsStreams, RefuseAKeyThatOthersMayRead) {
 }
 
 // All of `text` is there when it is read, so one read takes more than the 16 KiB of a record.
+TEST_F(TlsStreams, SayThatTheRestOfARecordIsThere) {
+    std::promise<std::string> seen;
+    const auto handler = [&seen](ByteStream& stream) {
+        std::string had;
+        Bytes buffer(3);
+        for (int read = 0; read < 2; ++read) {
+            had += world::eventually([&] { return stream.has_input(); }) ? "some " : "none ";
+            had += as_text(ByteView(buffer).first(stream.read(buffer).value())).size() == 3 ? "3 "
+                                                                                            : "2 ";
+        }
+        seen.set_value(had + (stream.has_input() ? "some" : "none"));
+    };
+    const auto server = StreamServer::start(settings_, handler, log_, counters_).take();
+    tls_answer(server->port(), with_ca(), "hello");
+    EXPECT_EQ(seen.get_future().get(), "some 3 some 2 none");
+}
+
 TEST_F(TlsStreams, GiveWhatManyRecordsHold) {
     std::promise<std::size_t> all;
     std::size_t largest = 0;

@@ -162,6 +162,9 @@ public:
         return all;
     }
 
+    bool has_input() const override {
+        return SSL_has_pending(ssl_.get()) == 1 || wire_.receiver.has_input();
+    }
     Result<void> write(ByteView bytes) override {
         ERR_clear_error();
         std::size_t sent = 0;

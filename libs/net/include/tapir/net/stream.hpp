@@ -46,6 +46,9 @@ public:
     // At least one octet, waiting for it; 0 when the other side has ended, or after shut_down().
     // `unavailable` if the connection broke, `exhausted` if it took longer than limit_reads() says.
     virtual Result<std::size_t> read(std::span<std::byte> into) = 0;
+    // Whether read() need not wait: there are octets (of TLS: at least part of a record), the other
+    // side has ended, or the connection is broken.
+    virtual bool has_input() const = 0;
     // All of it, or an error: `unavailable` if the other side is gone.
     virtual Result<void> write(ByteView bytes) = 0;
     // We have written all; reading goes on.
