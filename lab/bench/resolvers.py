@@ -2,16 +2,17 @@
 
     scripts/bench resolvers [--turns N] [--seconds N] [--rate N] [NAME...]
 
-Five resolvers of Debian on loopback, each one process for all turns, answering from its cache, with dnsperf at a fixed rate. In each
-turn its frames are taken by Debian's fstrm_capture (of the protobuf of PowerDNS: by a program that reads and throws away), then by
-the edge, then by the first once more; in each third also by an edge that is stopped (SIGSTOP), slow (runs for a twentieth of the
-time), killed (-9, half way), or by nobody; each second turn backwards. The resolver has a core of its own; on the other, dnsperf
-comes first (it measures the latency, and would else wait for the CPU itself).
-What is shown are medians of the turns, and of the ratio to the mean of the two beside the other of the same turn its median, least
-and most: what "other" and "again" differ from 1 is how much two alike do. At a fixed rate a resolver that has to wait for the CPU
-takes more queries at once, and each costs less: the two figures belong together. In each third turn, beside the other, the edge and
-the other again, dnsperf asks as fast as it is answered, all on all cores: the frames that the edge counts, or counts as dropped at
-its entrance, and those that the resolver says that it dropped must be those that it had to send (two of them count no drops).
+Five resolvers of Debian on loopback, each one process for all turns, answering from its cache, with dnsperf at a fixed rate. In
+each turn its frames are taken by Debian's fstrm_capture (of the protobuf of PowerDNS: by a program that reads and throws away),
+then by the edge, then by the first once more; in each third also by an edge that is stopped (SIGSTOP), slow (runs for a twentieth
+of the time; and the other as slow), killed (-9, half way), or by nobody; each second turn backwards. The resolver has a core of
+its own; on the other, dnsperf comes first (it measures the latency, and would else wait for the CPU itself). What is shown are
+medians of the turns, and of the ratio to the mean of the two beside the other of the same turn its median, least and most (of the
+slow edge: to the other as slow): what "other" and "again" differ from 1 is how much two alike do. At a fixed rate a resolver that
+has to wait for the CPU takes more queries at once, and each costs less: the two figures belong together. In each third turn,
+beside the other, the edge and the other again, dnsperf asks as fast as it is answered, all on all cores: the frames that the edge
+counts, or counts as dropped at its entrance, and those that the resolver says that it dropped must be those that it had to send
+(two of them count no drops).
 """
 
 import argparse
@@ -30,17 +31,18 @@ from load import RESOLVERS, Rig  # noqa: E402
 from processes import LabError  # noqa: E402
 
 COMPARED = ["other", "edge", "again"]  # in each turn
-STATES = [*COMPARED, "stopped", "slow", "killed", "absent"]
+STATES = [*COMPARED, "stopped", "slow other", "slow", "killed", "absent"]
+OTHER = {"other", "again", "slow other"}  # taken by the other
 WHOLE_EACH = 3  # one in so many turns has all states, and asks as fast as it is answered
 
 
 def one_state(rig, state, words):
     """One measurement, as a dictionary."""
-    rig.take({"other": "other", "again": "other", "absent": "absent"}.get(state, "edge"))
+    rig.take("absent" if state == "absent" else "other" if state in OTHER else "edge")
     rig.measure(0.5, words.rate)
     if state == "stopped":
         rig.stop_sink()
-    elif state == "slow":
+    elif state in ("slow", "slow other"):
         rig.slow_down()
     killer = threading.Timer(words.seconds / 2, rig.kill_sink) if state == "killed" else contextlib.nullcontext()
     if state == "killed":
@@ -101,8 +103,9 @@ def ratio_of(pairs):
     return f"{statistics.median(ratios):.2f} ({min(ratios):.2f}–{max(ratios):.2f})"
 
 
-def beside_other(turn, figure):
-    return (turn["other"][figure] + turn["again"][figure]) / 2
+def beside_other(turn, figure, state):
+    """What the state is compared with: a slow edge with the other as slow, all else with the mean of the two beside the other."""
+    return turn["slow other"][figure] if state == "slow" else (turn["other"][figure] + turn["again"][figure]) / 2
 
 
 def show(result):
@@ -114,7 +117,7 @@ def show(result):
         line = f"| {result['name']} | {state} |"
         for figure in ("cpu_us", "p99_us"):
             line += (f" {statistics.median(turn[state][figure] for turn in turns):.1f} |"
-                     f" {ratio_of((turn[state][figure], beside_other(turn, figure)) for turn in turns)} |")
+                     f" {ratio_of((turn[state][figure], beside_other(turn, figure, state)) for turn in turns)} |")
         tools.say(line + f" {sum(turn[state]['lost'] for turn in turns)} of {sum(turn[state]['answered'] for turn in turns)} |")
     for name in COMPARED if loads else []:
         total = {key: sum(load[name].get(key, 0) for load in loads) for key in ("sent", "counted", "dropped", "edge_dropped", "missing")}

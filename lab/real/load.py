@@ -345,8 +345,8 @@ class Measured:
 class Rig:
     """knotd, one resolver in front of it, and who takes its frames. Leaving the `with` block stops all.
 
-    While the resolver is `apart()` it has the first core alone, and all else that is started the others: who shares a core with
-    whom is otherwise a matter of chance, and weighs more than what is to be measured."""
+    While the resolver is `apart()` it has the first core alone, and all else that is started, and we, the others: who shares a core
+    with whom is otherwise a matter of chance, and weighs more than what is to be measured."""
 
     def __init__(self, binaries, folder, which):
         self.bin, self.folder, self.which = pathlib.Path(binaries), folder, which
@@ -395,11 +395,13 @@ class Rig:
         started anew, then and after."""
         own, *others = self.cores
         self.beside = ["taskset", "-c", ",".join(map(str, others or [own]))]
+        os.sched_setaffinity(0, others or [own])
         self._move_resolver([own])
         try:
             yield
         finally:
             self.beside = []
+            os.sched_setaffinity(0, self.cores)
             self._move_resolver(self.cores)
 
     def _move_resolver(self, cores):
@@ -511,7 +513,7 @@ class Rig:
         self.sink.send_signal(signal.SIGCONT)
 
     def slow_down(self):
-        """The edge runs for a twentieth of the time."""
+        """Who takes the frames runs for a twentieth of the time."""
         stop = threading.Event()
         process = self.sink
 
