@@ -88,6 +88,7 @@ struct Measured {
     Contents contents;
     Times cold;     // counting the first minute
     Times counted;  // all frames, without what the last minutes do after
+    Times written;  // and what had left the gate by then is signed and on the disk
     Times all;      // everything, to the disk
     std::uint64_t anonymous_kib = 0;
 };
@@ -129,6 +130,8 @@ Result<Measured> from_memory(EdgeRig& rig, const Options& options) {
     tapir_bench_measured(rig.pipeline(), reader, measured.contents.frames - first);
     rig.wait_until(measured.contents.frames);
     measured.counted = now() - start;
+    rig.wait_until_written();
+    measured.written = now() - start;
     measured.anonymous_kib = status_kib(files, "RssAnon");
     tapir_bench_finished(rig);
     measured.all = now() - start;
@@ -153,6 +156,8 @@ Result<Measured> from_socket(EdgeRig& rig, const Options& options) {
     measured.cold = now() - begun;
     rig.wait_until(measured.contents.frames);
     measured.counted = now() - begun;
+    rig.wait_until_written();
+    measured.written = now() - begun;
     measured.anonymous_kib = status_kib(files, "RssAnon");
     input->stop();
     rig.finish();
@@ -196,15 +201,16 @@ std::string report(const EdgeRig& rig, const Measured& measured, double load_s,
         "\"rows_withheld\": {}, \"batches\": {}, \"names_remembered\": {}, \"names\": {}, "
         "\"index_octets\": {}, "
         "\"load_cpu_s\": {:.3f}, \"cold_cpu_s\": {:.6f}, \"cold_wall_s\": {:.6f}, "
-        "\"minutes_cpu_s\": {:.6f}, \"counted_wall_s\": {:.6f}, "
+        "\"minutes_cpu_s\": {:.6f}, \"counted_wall_s\": {:.6f}, \"written_wall_s\": {:.6f}, "
         "\"cpu_s\": {:.6f}, \"wall_s\": {:.6f}, \"anonymous_kib\": {}, \"peak_kib\": {}{}}}",
         options.at("profile"), options.at("from"), options.at("workers"), measured.contents.frames,
         measured.contents.octets, measured.contents.first_minute, rig.fates().sum(), fates,
         kept.rows_released, kept.rows_few_clients + kept.rows_few_networks, rig.batches(),
         rig.names_remembered(), rig.lists().well_known.size(),
         rig.lists().well_known.bytes().size(), load_s, measured.cold.cpu_s, measured.cold.wall_s,
-        rig.minutes_cpu_s(), measured.counted.wall_s, measured.all.cpu_s, measured.all.wall_s,
-        measured.anonymous_kib, status_kib(files, "VmHWM"), stages_of(times, options));
+        rig.minutes_cpu_s(), measured.counted.wall_s, measured.written.wall_s, measured.all.cpu_s,
+        measured.all.wall_s, measured.anonymous_kib, status_kib(files, "VmHWM"),
+        stages_of(times, options));
 }
 
 Result<std::string> measure(const Options& options) {

@@ -57,6 +57,22 @@ void OutboxSink::take(ReadyBatch&& batch) {
     writer_.take(std::move(batch));
 }
 
+void QueuedSink::Behind::take(ReadyBatch&& batch) {
+    {
+        const MinuteWork work(cpu_s);
+        to.take(std::move(batch));
+    }
+    done.fetch_add(1, std::memory_order_release);
+    done.notify_all();
+}
+
+void QueuedSink::wait_until_done() const {
+    for (std::uint64_t done = behind_.done.load(std::memory_order_acquire); done < handed_;
+         done = behind_.done.load(std::memory_order_acquire)) {
+        behind_.done.wait(done, std::memory_order_acquire);
+    }
+}
+
 Result<std::unique_ptr<EdgeRig>> EdgeRig::open(const EdgeOptions& options) {
     std::unique_ptr<EdgeRig> rig(new EdgeRig());
     TRY(rig->build(options));
@@ -80,8 +96,12 @@ Result<void> EdgeRig::build(const EdgeOptions& options) {
     const CollectorSettings collecting = collector_settings(settings, options.profile);
     signing_ = std::make_unique<EventSigner>(options.profile, key_, *seen_, metrics_, log_, *sink_,
                                              options.workers);
-    collector_ = std::make_unique<Collector>(collecting, lists_, *seen_, *wildcards_, metrics_,
-                                             log_, *signing_);
+    if (options.workers > 0) {
+        queue_ = std::make_unique<QueuedSink>(*signing_);
+    }
+    collector_ =
+        std::make_unique<Collector>(collecting, lists_, *seen_, *wildcards_, metrics_, log_,
+                                    queue_ ? static_cast<BatchSink&>(*queue_) : *signing_);
     counting_ = std::make_unique<CountingConsumer>(*collector_, options.times);
     PipelineSettings piping;
     piping.workers = options.workers;
@@ -98,6 +118,12 @@ void EdgeRig::begin() {
     }
 }
 
+void EdgeRig::wait_until_written() const {
+    if (queue_) {
+        queue_->wait_until_done();
+    }
+}
+
 void EdgeRig::finish() {
     pipeline_->finish();
     {
@@ -105,6 +131,9 @@ void EdgeRig::finish() {
         const double start = thread_cpu_s();
         collector_->finish(pipeline_->bounds(), UtcTime());
         finish_cpu_s_ = thread_cpu_s() - start;
+    }
+    if (queue_) {
+        queue_->finish();
     }
     fates_ = collector_->fates();
     fates_.add(pipeline_->take_dispatcher_fates());

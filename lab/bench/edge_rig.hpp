@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "batch_writer.hpp"
 #include "edge_stages.hpp"
@@ -36,6 +37,19 @@ struct EdgeOptions {
     StageTimes* times = nullptr;  // only with no workers: one thread
 };
 
+// Adds the CPU time of its scope, which is of one thread.
+class MinuteWork {
+public:
+    explicit MinuteWork(double& sum) : sum_(sum), start_(thread_cpu_s()) {}
+    MinuteWork(const MinuteWork&) = delete;
+    MinuteWork& operator=(const MinuteWork&) = delete;
+    ~MinuteWork() { sum_ += thread_cpu_s() - start_; }
+
+private:
+    double& sum_;
+    double start_;
+};
+
 // Counts what reaches the collector, so that one can wait for it.
 class CountingConsumer final : public edge::Consumer {
 public:
@@ -50,27 +64,13 @@ public:
     double minutes_cpu_s() const { return minutes_cpu_s_; }
 
 private:
-    // Adds the CPU time of its scope, which is of one thread.
-    class MinuteWork {
-    public:
-        explicit MinuteWork(double& sum) : sum_(sum), start_(thread_cpu_s()) {}
-        MinuteWork(const MinuteWork&) = delete;
-        MinuteWork& operator=(const MinuteWork&) = delete;
-        ~MinuteWork() { sum_ += thread_cpu_s() - start_; }
-
-    private:
-        double& sum_;
-        double start_;
-    };
-
     edge::Consumer& next_;
     StageTimes* times_;
     std::atomic<std::uint64_t> frames_{0};
     double minutes_cpu_s_ = 0;
 };
 
-// The daemon's writer, in the collector's thread: batches go into the outbox as they come, and
-// their names are remembered.
+// The daemon's writer: batches go into the outbox as they come, and their names are remembered.
 class OutboxSink final : public edge::BatchSink {
 public:
     OutboxSink(edge::Outbox& outbox, edge::Seen& seen, edge::LeafContext context, StageTimes* times)
@@ -92,6 +92,34 @@ private:
     std::uint64_t names_ = 0;
 };
 
+// As the daemon has it: batches are signed and written in a thread of their own.
+class QueuedSink final : public edge::BatchSink {
+public:
+    explicit QueuedSink(edge::BatchSink& behind) : behind_(behind), queue_(behind_) {}
+    void take(edge::ReadyBatch&& batch) override {
+        ++handed_;
+        queue_.take(std::move(batch));
+    }
+    // All that was handed in is on the disk. By the thread that hands in, or while it does not.
+    void wait_until_done() const;
+    void finish() { queue_.finish(); }
+    // CPU time of its thread. To be read when all is done.
+    double cpu_s() const { return behind_.cpu_s; }
+
+private:
+    struct Behind final : public edge::BatchSink {
+        explicit Behind(edge::BatchSink& sink) : to(sink) {}
+        void take(edge::ReadyBatch&& batch) override;
+        edge::BatchSink& to;
+        double cpu_s = 0;
+        std::atomic<std::uint64_t> done{0};
+    };
+
+    Behind behind_;
+    std::atomic<std::uint64_t> handed_{0};
+    edge::BatchQueue queue_;
+};
+
 class EdgeRig {
 public:
     static Result<std::unique_ptr<EdgeRig>> open(const EdgeOptions& options);
@@ -103,6 +131,8 @@ public:
     Counters& counters() { return counters_; }
     const Log& log() const { return log_; }
     void wait_until(std::uint64_t frames) const { counting_->wait_until(frames); }
+    // What has come out of the gate so far is on the disk. When all frames are counted.
+    void wait_until_written() const;
     // Ends all minutes; then fates() and suppressed() are complete.
     void finish();
     // Whether all that came out of the gate is in the outbox, and its names are remembered. Not for
@@ -112,7 +142,9 @@ public:
     edge::FateCounts fates() const { return fates_; }
     const edge::Suppressed& suppressed() const { return collector_->totals(); }
     // CPU time of what is done once a minute: gate of rows, files, signatures, ledger, disk.
-    double minutes_cpu_s() const { return counting_->minutes_cpu_s() + finish_cpu_s_; }
+    double minutes_cpu_s() const {
+        return counting_->minutes_cpu_s() + finish_cpu_s_ + (queue_ ? queue_->cpu_s() : 0);
+    }
     std::uint64_t batches() const { return sink_->batches(); }
     std::uint64_t names_remembered() const { return sink_->names(); }
 
@@ -133,6 +165,7 @@ private:
     std::optional<edge::Wildcards> wildcards_;
     std::unique_ptr<OutboxSink> sink_;
     std::unique_ptr<edge::EventSigner> signing_;
+    std::unique_ptr<QueuedSink> queue_;  // where there are threads
     std::unique_ptr<edge::Collector> collector_;
     std::unique_ptr<CountingConsumer> counting_;
     std::unique_ptr<edge::Pipeline> pipeline_;

@@ -65,6 +65,17 @@ TEST(Error, NamesThePlace) {
     EXPECT_EQ(Error(Code::invalid, "expected 2").at("a.toml:14").what(), "a.toml:14: expected 2");
 }
 
+TEST(InCopy, IsThePartWhereTheCopyIs) {
+    const Bytes whole = to_bytes(std::string_view("one two three"));
+    const Bytes copy = whole;
+    const ByteView two = ByteView(whole).subspan(4, 3);
+    const ByteView there = in_copy(two, whole, copy);
+    EXPECT_EQ(there.data(), copy.data() + 4);
+    EXPECT_EQ(as_text(there), "two");
+    EXPECT_EQ(in_copy(whole, whole, copy).size(), copy.size());
+    EXPECT_TRUE(in_copy(ByteView(), whole, copy).empty());
+}
+
 TEST(ByteReader, StopsAtTheEndAndStaysFailed) {
     const Bytes three{std::byte{1}, std::byte{2}, std::byte{3}};
     ByteReader in(three);

@@ -91,6 +91,18 @@ TEST(ClientAddress, IsHashedAsTheReferenceHashesIt) {
     EXPECT_FALSE(murmur_of(Address(Bytes(3))));
 }
 
+TEST(ClientAddress, IsTheSameInACopyOfItsFrame) {
+    Bytes frame(40, std::byte{7});
+    const Address address("2001:db8::20");
+    std::ranges::copy(address.octets(), frame.begin() + 9);
+    const ClientAddress there(ByteView(frame).subspan(9, 16));
+    Bytes copy = frame;
+    const ClientAddress here = there.in_copy(frame, copy);
+    std::ranges::fill(frame, std::byte{0});
+    EXPECT_EQ(murmur_of(here), murmur_of(address));
+    EXPECT_TRUE(ClientAddress().in_copy(frame, copy).is_absent());
+}
+
 TEST(NetworkSet, ReadsNetworksBareAddressesCommentsAndEmptyLines) {
     const NetworkSet set =
         list("# ours\n192.0.2.77/24\n\n198.51.100.7\r\n2001:db8::/32\n#2001:db9::/32\n::1");

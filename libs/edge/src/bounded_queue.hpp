@@ -1,10 +1,11 @@
 // A queue of limited length between two threads.
 //
 //     BoundedQueue<Batch> queue(64);
-//     if (!queue.try_push(batch)) { ... }        // full: `batch` is untouched, the caller counts
-//     it while (auto batch = queue.pop()) { ... }   // nothing: closed and empty
+//     if (!queue.try_push(batch)) { ... }           // full: `batch` is untouched, the caller counts it
+//     while (auto batch = queue.pop()) { ... }      // nothing: closed and empty
 //
-// Any number of threads may push and pop.
+// Any number of threads may push and pop. Items may be of different weight: `size_max` is the weight
+// from which on the queue is full, so the last one may go beyond it.
 #pragma once
 
 #include <condition_variable>
@@ -16,7 +17,15 @@
 
 namespace tapir::edge {
 
-template <class T>
+struct EachIsOne {
+    template <class T>
+    std::size_t operator()(const T& /*item*/) const {
+        return 1;
+    }
+};
+
+// `Weigh` says the weight of an item, the same before and after it is moved into the queue.
+template <class T, class Weigh = EachIsOne>
 class BoundedQueue {
 public:
     explicit BoundedQueue(std::size_t size_max) : size_max_(size_max) {}
@@ -25,10 +34,10 @@ public:
     bool try_push(T& item) {
         {
             const std::lock_guard lock(mutex_);
-            if (closed_ || items_.size() >= size_max_) {
+            if (closed_ || weight_ >= size_max_) {
                 return false;
             }
-            items_.push_back(std::move(item));
+            put(std::move(item));
         }
         filled_.notify_one();
         return true;
@@ -38,11 +47,11 @@ public:
     void push(T item) {
         {
             std::unique_lock lock(mutex_);
-            emptied_.wait(lock, [this] { return closed_ || items_.size() < size_max_; });
+            emptied_.wait(lock, [this] { return closed_ || weight_ < size_max_; });
             if (closed_) {
                 return;
             }
-            items_.push_back(std::move(item));
+            put(std::move(item));
         }
         filled_.notify_one();
     }
@@ -54,7 +63,7 @@ public:
             if (closed_) {
                 return;
             }
-            items_.push_back(std::move(item));
+            put(std::move(item));
         }
         filled_.notify_one();
     }
@@ -68,8 +77,7 @@ public:
             if (items_.empty()) {
                 return item;
             }
-            item.emplace(std::move(items_.front()));
-            items_.pop_front();
+            get(item);
         }
         emptied_.notify_one();
         return item;
@@ -83,8 +91,7 @@ public:
             if (items_.empty()) {
                 return item;
             }
-            item.emplace(std::move(items_.front()));
-            items_.pop_front();
+            get(item);
         }
         emptied_.notify_one();
         return item;
@@ -106,11 +113,23 @@ public:
     }
 
 private:
+    // Under the lock.
+    void put(T&& item) {
+        weight_ += Weigh{}(item);
+        items_.push_back(std::move(item));
+    }
+    void get(std::optional<T>& item) {
+        weight_ -= Weigh{}(items_.front());
+        item.emplace(std::move(items_.front()));
+        items_.pop_front();
+    }
+
     const std::size_t size_max_;
     mutable std::mutex mutex_;
     std::condition_variable filled_;
     std::condition_variable emptied_;
     std::deque<T> items_;
+    std::size_t weight_ = 0;  // of items_
     bool closed_ = false;
 };
 

@@ -76,8 +76,9 @@ Result<MemoryPlan> plan_memory(const text::Settings& settings, const Lists& list
     plan.store = store.cache_size_max + store.write_buffer_size_max + seen_filter_size;
     plan.connections = connections_max * dnstap::stream_buffer_size;
     plan.batches =
-        plan.workers * batch_queue_max *
-        (batch_size_usual + batch_frame_count_max * (sizeof(FrameItem) + answer_name_size));
+        plan.workers *
+        (batch_queue_max * (batch_size_usual + batch_frame_count_max * sizeof(FrameItem)) +
+         answer_names_max * answer_name_size + answers_max * sizeof(BatchResult));
     plan.wide = wide_min;
     const std::size_t taken = plan.all();
     if (taken + rows_memory_min > size_max) {

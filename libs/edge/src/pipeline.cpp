@@ -10,6 +10,14 @@ constexpr std::int64_t minutes_in_day = 1440;
 
 }  // namespace
 
+std::size_t Pipeline::WeighAnswer::operator()(const Answer& answer) const {
+    const auto* result = std::get_if<BatchResult>(&answer);
+    if (result == nullptr || !result->sessions.empty()) {
+        return batch_frame_count_max;  // a minute's table, or a copy of each frame
+    }
+    return std::max(answer_weight_min, result->names.size() + result->suspects.size());
+}
+
 Pipeline::Pipeline(const PipelineSettings& settings, const std::shared_ptr<const Lists>& lists,
                    DayKeys keys, DataClock clock, Consumer& consumer)
     : drops_when_full_(settings.drops_when_full),
@@ -25,7 +33,8 @@ Pipeline::Pipeline(const PipelineSettings& settings, const std::shared_ptr<const
       steps_(std::numeric_limits<std::size_t>::max()) {
     const std::size_t workers = std::clamp<std::size_t>(settings.workers, 1, worker_count_max);
     for (std::size_t i = 0; i < workers; ++i) {
-        lanes_.push_back(std::make_unique<Lane>(settings.worker, lists));
+        lanes_.push_back(std::make_unique<Lane>(
+            settings.worker, lists, drops_when_full_ ? batch_queue_max : batch_queue_paced));
     }
     if (clock_.has_started()) {
         open_minutes_.insert(clock_.minute());
@@ -77,15 +86,11 @@ void Pipeline::add(std::span<const ByteView> frames) {
     }
 }
 
+// A frame is read where it comes from, where it is in the cache; the memory that it is copied to was
+// last written and read by other cores.
 void Pipeline::add_locked(ByteView frame) {
-    if (!open_batch_.has_room_for(frame.size())) {
-        flush_locked();
-        if (!open_batch_.has_room_for(frame.size())) {
-            open_batch_ = pool_.take(frame.size());
-        }
-    }
     dnstap::ResponseFields& message = fields_;
-    auto error = message.assign(open_batch_.add(frame));
+    const auto error = message.assign(frame);
     Placed placed{.minute = clock_.minute(), .timing = Timing::in_time, .turned = false};
     std::optional<UtcTime> time;
     if (!error && !dnstap::is_query(message.type)) {
@@ -97,16 +102,21 @@ void Pipeline::add_locked(ByteView frame) {
             // What came before the turn is counted before it; this frame starts the next batch.
             flush_locked();
             turn(was_started);
-            open_batch_ = pool_.take(frame.size());
-            error = message.assign(open_batch_.add(frame));
         }
     }
     if (open_minutes_.empty() || *open_minutes_.rbegin() != placed.minute) {
         open_minutes_.insert(placed.minute);
     }
+    if (!open_batch_.has_room_for(frame.size())) {
+        flush_locked();
+        if (!open_batch_.has_room_for(frame.size())) {
+            open_batch_ = pool_.take(frame.size());
+        }
+    }
     if (delay_ != nullptr && open_batch_.is_empty()) {
         open_batch_.arrived = clock_of_delay_->monotonic();
     }
+    const ByteView copy = open_batch_.add(frame);
     if (keeps_frames_) {
         open_batch_.keep_frame(frame.size());
     }
@@ -118,10 +128,12 @@ void Pipeline::add_locked(ByteView frame) {
     }
     item.type = message.type;
     item.response_minute = time ? time->minute() : UtcTime();
-    item.client = message.query_address;
+    item.client = message.query_address.in_copy(frame, copy);
     item.transport = listeners_.transport_of(message);
     item.has_response = message.response_message.has_value();
-    item.response = message.response_message.value_or(ByteView());
+    if (message.response_message) {
+        item.response = in_copy(*message.response_message, frame, copy);
+    }
 }
 
 void Pipeline::add_unread(Fate fate, std::uint64_t count) {

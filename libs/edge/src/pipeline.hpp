@@ -37,7 +37,15 @@ namespace tapir::edge {
 inline constexpr std::size_t worker_count_max = 64;
 inline constexpr std::size_t batch_queue_max = 128;  // batches waiting for one worker
 inline constexpr std::size_t batch_queue_short = 4;  // with so many only full ones are added
-inline constexpr std::size_t frames_abreast = 64;    // given at once, where there are many
+// Where the source waits for the workers: more would only fall out of their caches meanwhile.
+inline constexpr std::size_t batch_queue_paced = 8;
+// What workers may have ready before the collector takes it. While that is busy with the rows of a
+// minute, they go on: with few names in a batch that is a thousand batches, else as many as may
+// wait for the worker.
+inline constexpr std::size_t answer_names_max = batch_queue_max * batch_frame_count_max;
+inline constexpr std::size_t answer_weight_min = 64;
+inline constexpr std::size_t answers_max = answer_names_max / answer_weight_min;
+inline constexpr std::size_t frames_abreast = 64;  // given at once, where there are many
 
 // Who takes what was counted. Called in order, from the collector's thread; without workers from
 // the caller's, inside the call that caused it.
@@ -138,13 +146,16 @@ private:
     };
     using Order = std::variant<FrameBatch, Close, Adopt, NewLists>;
     using Answer = std::variant<BatchResult, std::optional<MinuteTable>>;
+    // In names, of which it may hold many more than usual: under a flood each frame has one.
+    struct WeighAnswer {
+        std::size_t operator()(const Answer& answer) const;
+    };
     struct Lane {
-        explicit Lane(const WorkerSettings& settings, std::shared_ptr<const Lists> lists)
-            : orders(batch_queue_max),
-              answers(batch_queue_max),
-              worker(settings, std::move(lists)) {}
+        Lane(const WorkerSettings& settings, std::shared_ptr<const Lists> lists,
+             std::size_t orders_max)
+            : orders(orders_max), answers(answer_names_max), worker(settings, std::move(lists)) {}
         BoundedQueue<Order> orders;
-        BoundedQueue<Answer> answers;
+        BoundedQueue<Answer, WeighAnswer> answers;
         Worker worker;
         std::atomic<std::size_t> rows{0};
         std::thread thread;

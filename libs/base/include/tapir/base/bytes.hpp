@@ -32,6 +32,13 @@ inline Bytes to_bytes(ByteView bytes) {
 inline Bytes to_bytes(std::string_view text) {
     return to_bytes(as_bytes(text));
 }
+// The octets of `part`, which lies in `whole`, where they are in `copy`, a copy of `whole`.
+inline ByteView in_copy(ByteView part, ByteView whole, ByteView copy) {
+    return part.empty()
+               ? ByteView()
+               : copy.subspan(static_cast<std::size_t>(part.data() - whole.data()), part.size());
+}
+
 inline void append(Bytes& out, ByteView bytes) {
     out.insert(out.end(), bytes.begin(), bytes.end());
 }

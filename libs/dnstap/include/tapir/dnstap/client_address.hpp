@@ -27,6 +27,11 @@ public:
 
     bool is_absent() const { return octets_.empty(); }
 
+    // The same address in a copy of the frame.
+    ClientAddress in_copy(ByteView frame, ByteView copy) const {
+        return ClientAddress(tapir::in_copy(octets_, frame, copy));
+    }
+
     // For libs/client, where it is defined.
     ByteView octets(const client::AddressKey& key) const;
 

@@ -1,0 +1,70 @@
+#include "bounded_queue.hpp"
+
+#include <string>
+#include <thread>
+
+#include <gtest/gtest.h>
+
+namespace tapir::edge {
+namespace {
+
+struct WeighText {
+    std::size_t operator()(const std::string& text) const { return text.size(); }
+};
+
+TEST(BoundedQueue, IsFullByItsLengthAndWhenItIsClosed) {
+    BoundedQueue<int> queue(2);
+    int item = 1;
+    EXPECT_TRUE(queue.try_push(item));
+    EXPECT_TRUE(queue.try_push(item));
+    EXPECT_FALSE(queue.try_push(item));
+    queue.push_over(7);
+    EXPECT_EQ(queue.size(), 3U);
+    EXPECT_EQ(queue.pop(), 1);
+    EXPECT_EQ(queue.pop(), 1);
+    EXPECT_TRUE(queue.try_push(item));
+    queue.close();
+    EXPECT_FALSE(queue.try_push(item));
+    EXPECT_EQ(queue.pop(), 7);
+    EXPECT_EQ(queue.pop(), 1);
+    EXPECT_FALSE(queue.pop());
+}
+
+TEST(BoundedQueue, IsFullByTheWeightOfWhatIsInIt) {
+    BoundedQueue<std::string, WeighText> queue(10);
+    std::string heavy(9, 'x');
+    std::string untouched = "stays";
+    EXPECT_TRUE(queue.try_push(heavy));
+    std::string beyond(30, 'y');  // 9 is less than 10
+    EXPECT_TRUE(queue.try_push(beyond));
+    EXPECT_FALSE(queue.try_push(untouched));
+    EXPECT_EQ(untouched, "stays");
+    EXPECT_EQ(queue.pop()->size(), 9U);
+    EXPECT_FALSE(queue.try_push(untouched)) << "30 are still there";
+    EXPECT_EQ(queue.try_pop()->size(), 30U);
+    for (int i = 0; i < 5; ++i) {
+        std::string light = "12";
+        EXPECT_TRUE(queue.try_push(light)) << i;
+    }
+    EXPECT_FALSE(queue.try_push(untouched));
+}
+
+TEST(BoundedQueue, WhoWaitsForRoomGoesOnWhenThereIsSome) {
+    BoundedQueue<std::string, WeighText> queue(4);
+    std::thread pushing([&queue] {
+        for (int i = 0; i < 1000; ++i) {
+            queue.push(std::string(static_cast<std::size_t>(i % 7), 'z'));
+        }
+        queue.close();
+    });
+    std::size_t count = 0;
+    while (const auto text = queue.pop()) {
+        EXPECT_EQ(text->size(), count % 7);
+        ++count;
+    }
+    pushing.join();
+    EXPECT_EQ(count, 1000U);
+}
+
+}  // namespace
+}  // namespace tapir::edge
