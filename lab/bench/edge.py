@@ -155,7 +155,7 @@ def main():
         staged[what] = run_edge(names, file, profile, "memory", 0, True)
         check(staged[what], staged[what]["frames"])
     # Many frames in a minute, as where two cores are needed: what is done once a minute is done for each row.
-    much = tools.make_input(f"frames-{entries}-{6 * frames}-7.fstrm", "frames", names, 6 * frames, 7, 50, 3)
+    much = tools.make_input(f"frames-{entries}-{12 * frames}-7.fstrm", "frames", names, 12 * frames, 7, 50, 3)
     scaled = {}
     for profile in ("standard", "compatible"):
         say(f"   two cores, {profile}")
