@@ -1,11 +1,11 @@
 // A queue of limited length between two threads.
 //
 //     BoundedQueue<Batch> queue(64);
-//     if (!queue.try_push(batch)) { ... }           // full: `batch` is untouched, the caller counts it
-//     while (auto batch = queue.pop()) { ... }      // nothing: closed and empty
+//     if (!queue.try_push(batch)) { ... }        // full: `batch` is untouched
+//     while (auto batch = queue.pop()) { ... }   // nothing: closed and empty
 //
-// Any number of threads may push and pop. Items may be of different weight: `size_max` is the weight
-// from which on the queue is full, so the last one may go beyond it.
+// Any number of threads may push and pop. Items may be of different weight: `size_max` is the
+// weight from which on the queue is full, so the last one may go beyond it.
 #pragma once
 
 #include <condition_variable>

@@ -86,8 +86,8 @@ void Pipeline::add(std::span<const ByteView> frames) {
     }
 }
 
-// A frame is read where it comes from, where it is in the cache; the memory that it is copied to was
-// last written and read by other cores.
+// A frame is read where it comes from: there it is in the cache. The memory that it is copied to
+// was last used by other cores.
 void Pipeline::add_locked(ByteView frame) {
     dnstap::ResponseFields& message = fields_;
     const auto error = message.assign(frame);
