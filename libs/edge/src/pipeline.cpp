@@ -89,6 +89,7 @@ void Pipeline::add(std::span<const ByteView> frames) {
 // A frame is read where it comes from: there it is in the cache. The memory that it is copied to
 // was last used by other cores.
 void Pipeline::add_locked(ByteView frame) {
+    open_batch_.prefetch();
     dnstap::ResponseFields& message = fields_;
     const auto error = message.assign(frame);
     Placed placed{.minute = clock_.minute(), .timing = Timing::in_time, .turned = false};
