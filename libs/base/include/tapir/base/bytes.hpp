@@ -32,6 +32,7 @@ inline Bytes to_bytes(ByteView bytes) {
 inline Bytes to_bytes(std::string_view text) {
     return to_bytes(as_bytes(text));
 }
+
 // The octets of `part`, which lies in `whole`, where they are in `copy`, a copy of `whole`.
 inline ByteView in_copy(ByteView part, ByteView whole, ByteView copy) {
     return part.empty()
