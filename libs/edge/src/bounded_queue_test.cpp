@@ -1,7 +1,9 @@
 #include "bounded_queue.hpp"
 
+#include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -64,6 +66,57 @@ TEST(BoundedQueue, WhoWaitsForRoomGoesOnWhenThereIsSome) {
     }
     pushing.join();
     EXPECT_EQ(count, 1000U);
+}
+
+TEST(BoundedQueue, WhoFoundItFullIsWokenWhenHalfOfItIsFree) {
+    BoundedQueue<int> queue(4);
+    for (int i = 0; i < 4; ++i) {
+        queue.push(i);
+    }
+    std::thread pushing([&queue] { queue.push(4); });
+    EXPECT_EQ(queue.pop(), 0);
+    for (int i = 0; i < 1000; ++i) {
+        std::this_thread::yield();
+    }
+    EXPECT_EQ(queue.size(), 3U) << "one place is free, and nobody was woken for it";
+    EXPECT_EQ(queue.pop(), 1);
+    pushing.join();
+    EXPECT_EQ(queue.size(), 3U);
+}
+
+TEST(BoundedQueue, SeveralWhoFoundItFullAllGoOn) {
+    BoundedQueue<int> queue(2);
+    queue.push(0);
+    queue.push(0);
+    std::vector<std::thread> pushing;
+    for (int i = 0; i < 8; ++i) {
+        pushing.emplace_back([&queue] { queue.push(1); });
+    }
+    for (int i = 0; i < 10; ++i) {
+        EXPECT_TRUE(queue.pop());
+    }
+    for (std::thread& thread : pushing) {
+        thread.join();
+    }
+    EXPECT_EQ(queue.size(), 0U);
+}
+
+TEST(BoundedQueue, WhoIsNotWokenLooksByItself) {
+    BoundedQueue<int> queue(100, {.weight_min = 50});
+    std::optional<int> found;
+    std::optional<int> none = 0;
+    std::thread popping([&] {
+        found = queue.pop();
+        none = queue.pop();
+    });
+    queue.push(7);
+    while (queue.size() > 0) {
+        std::this_thread::yield();
+    }
+    queue.close();
+    popping.join();
+    EXPECT_EQ(found, 7);
+    EXPECT_FALSE(none);
 }
 
 }  // namespace

@@ -44,6 +44,8 @@ inline constexpr std::size_t batch_queue_paced = 8;
 // wait for the worker.
 inline constexpr std::size_t answer_names_max = batch_queue_max * batch_frame_count_max;
 inline constexpr std::size_t answer_weight_min = 64;
+// With so many the collector is woken; fewer it comes for by itself.
+inline constexpr std::size_t answers_awaken = answer_names_max / 16;
 inline constexpr std::size_t answers_max = answer_names_max / answer_weight_min;
 inline constexpr std::size_t frames_abreast = 64;  // given at once, where there are many
 
@@ -153,7 +155,9 @@ private:
     struct Lane {
         Lane(const WorkerSettings& settings, std::shared_ptr<const Lists> lists,
              std::size_t orders_max)
-            : orders(orders_max), answers(answer_names_max), worker(settings, std::move(lists)) {}
+            : orders(orders_max),
+              answers(answer_names_max, {.weight_min = answers_awaken}),
+              worker(settings, std::move(lists)) {}
         BoundedQueue<Order> orders;
         BoundedQueue<Answer, WeighAnswer> answers;
         Worker worker;
