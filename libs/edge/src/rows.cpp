@@ -225,7 +225,7 @@ void RowTable::release() {
 }
 
 std::size_t RowTable::slot_of(std::uint32_t index) const {
-    const std::vector<Slot>& slots = store_->slots;
+    const auto& slots = store_->slots;
     const std::size_t mask = slots.size() - 1;
     std::size_t at = mix(index) & mask;
     while (slots[at].number != 0 && slots[at].index != index) {
@@ -235,36 +235,39 @@ std::size_t RowTable::slot_of(std::uint32_t index) const {
 }
 
 Row& RowTable::row(std::uint32_t index) {
-    if (2 * (store_->row_count + 1) > store_->slots.size()) {
-        grow();
-    }
-    const std::size_t at = slot_of(index);
-    const std::uint32_t number = store_->slots[at].number;
-    if (number == 0) {
-        store_->slots[at] = {index, static_cast<std::uint32_t>(store_->row_count + 1)};
-        return new_row(index);
-    }
-    Row& row = store_->at(number - 1);
-    __builtin_prefetch(&row, 1);
-    return row;
+    Row* found = find(index);
+    return found != nullptr ? *found : new_row(index);
 }
 
 Row* RowTable::row_within_limit(std::uint32_t index) {
-    const bool is_to_grow = 2 * (store_->row_count + 1) > store_->slots.size();
-    const std::size_t more =
-        sizeof(Row) + (is_to_grow ? std::max(store_->slots.size(), first_slots) * sizeof(Slot) : 0);
-    if (has_memory_for(more)) [[likely]] {
-        return &row(index);
+    if (Row* found = find(index); found != nullptr) [[likely]] {
+        return found;
     }
+    const std::size_t more =
+        sizeof(Row) + (is_full() ? std::max(store_->slots.size(), first_slots) * sizeof(Slot) : 0);
+    return has_memory_for(more) ? &new_row(index) : nullptr;
+}
+
+// Asks for the row's memory too.
+Row* RowTable::find(std::uint32_t index) const {
     if (store_->slots.empty()) {
         return nullptr;
     }
     const std::uint32_t number = store_->slots[slot_of(index)].number;
-    return number == 0 ? nullptr : &store_->at(number - 1);
+    if (number == 0) {
+        return nullptr;
+    }
+    Row& row = store_->at(number - 1);
+    __builtin_prefetch(&row, 1);
+    return &row;
 }
 
 Row& RowTable::new_row(std::uint32_t index) {
+    if (is_full()) {
+        grow();
+    }
     const std::size_t number = store_->row_count++;
+    store_->slots[slot_of(index)] = {index, static_cast<std::uint32_t>(number + 1)};
     if (number / chunk_rows == store_->chunks.size()) {
         store_->chunks.push_back(LargePage::make());
     }
@@ -286,12 +289,15 @@ std::size_t RowTable::memory_of(const Row& row) const {
     return sizeof(Row) + 4 * sizeof(Slot) + memory_of(row.v4) + memory_of(row.v6);
 }
 
+// The places that there were are gone through in their order, so those that they go to are too, in
+// two streams: neither the rows are looked at nor is memory waited for.
 void RowTable::grow() {
-    std::vector<Slot>& slots = store_->slots;
-    slots.assign(std::max(slots.size() * 2, first_slots), {});
-    for (std::size_t i = 0; i < store_->row_count; ++i) {
-        const std::uint32_t index = (*this)[i].index;
-        slots[slot_of(index)] = {index, static_cast<std::uint32_t>(i + 1)};
+    const auto before = std::move(store_->slots);
+    store_->slots.assign(std::max(before.size() * 2, first_slots), {});
+    for (const Slot& slot : before) {
+        if (slot.number != 0) {
+            store_->slots[slot_of(slot.index)] = slot;
+        }
     }
 }
 

@@ -27,6 +27,7 @@
 #include "large_page.hpp"
 #include "tag_pool.hpp"
 #include "tapir/base/bytes.hpp"
+#include "tapir/base/huge_pages.hpp"
 #include "tapir/sketch/hyperloglog.hpp"
 
 namespace tapir::edge {
@@ -219,7 +220,7 @@ private:
     };
     struct Store {
         // Open addressing. A power of two, at most half full.
-        std::vector<Slot> slots;
+        std::vector<Slot, HugePages<Slot>> slots;
         std::vector<LargePage> chunks;  // chunk_rows rows each
         std::size_t row_count = 0;
         TagPool tags;
@@ -240,6 +241,9 @@ private:
         return static_cast<std::size_t>((index * 0x9E3779B97F4A7C15ULL) >> 32U);
     }
     std::size_t slot_of(std::uint32_t index) const;
+    Row* find(std::uint32_t index) const;
+    // So that one row more needs more slots.
+    bool is_full() const { return 2 * (store_->row_count + 1) > store_->slots.size(); }
     bool has_memory_for(std::size_t more) const { return memory() + more <= memory_max_; }
     Row& new_row(std::uint32_t index);
     void grow();
