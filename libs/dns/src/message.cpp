@@ -36,34 +36,40 @@ MessageError from_name(NameError error) {
     return MessageError::name_truncated;
 }
 
-struct ReadQuestion {
-    Question question;
-    std::size_t end = 0;
-};
-
-Result<ReadQuestion, MessageError> read_question(ByteView wire, std::size_t at, Pointers pointers,
-                                                 NameBuffer& scratch) {
+// Where the question ends. It is written where it is to stand: what was put together elsewhere a
+// moment ago would be waited for.
+Result<std::size_t, MessageError> read_question(ByteView wire, std::size_t at, Pointers pointers,
+                                                NameBuffer& scratch, Question& question) {
     if (at == wire.size()) {
         return fail(MessageError::truncated_question);
     }
-    const auto name = read_name(wire, at, scratch, pointers);
-    if (!name) {
-        return fail(from_name(name.error()));
+    question = {};
+    const auto plain = NameView::parse(wire.subspan(at));
+    std::size_t end = 0;
+    if (plain) [[likely]] {
+        question.name = *plain;
+        end = at + plain->wire_size();
+    } else {
+        const auto name = read_name(wire, at, scratch, pointers);
+        if (!name) {
+            return fail(from_name(name.error()));
+        }
+        question.name = name->name;
+        end = name->end;
     }
-    ReadQuestion read{.question = {.name = name->name}, .end = name->end};
-    const std::size_t left = wire.size() - name->end;
+    const std::size_t left = wire.size() - end;
     if (left == 1 || left == 3) {
         return fail(MessageError::truncated_question);
     }
     if (left >= 2) {
-        read.question.qtype = static_cast<RrType>(u16_at(wire, name->end));
-        read.end += 2;
+        question.qtype = static_cast<RrType>(u16_at(wire, end));
+        end += 2;
     }
     if (left >= 4) {
-        read.question.qclass = static_cast<RrClass>(u16_at(wire, name->end + 2));
-        read.end += 2;
+        question.qclass = static_cast<RrClass>(u16_at(wire, end));
+        end += 2;
     }
-    return read;
+    return end;
 }
 
 // The first one into the message; where they end.
@@ -72,14 +78,15 @@ Result<std::size_t, MessageError> read_questions(Message& message, std::uint16_t
     if (count == 0) {
         return header_size;
     }
-    const auto first = TRY(read_question(message.wire, header_size, message.pointers, scratch));
-    message.question = first.question;
+    std::size_t at =
+        TRY(read_question(message.wire, header_size, message.pointers, scratch, message.question));
     message.question_count = 1;
-    std::size_t at = first.end;
-    NameBuffer other;
-    for (; message.question_count < count; ++message.question_count) {
-        const auto next = TRY(read_question(message.wire, at, message.pointers, other));
-        at = next.end;
+    if (count > 1) {
+        NameBuffer other;
+        Question question;
+        for (; message.question_count < count; ++message.question_count) {
+            at = TRY(read_question(message.wire, at, message.pointers, other, question));
+        }
     }
     return at;
 }
@@ -248,11 +255,12 @@ std::optional<Question> QuestionReader::next(NameBuffer& scratch) {
     if (left_ == 0) {
         return std::nullopt;
     }
-    const auto read = read_question(wire_, offset_, pointers_, scratch);
-    TAPIR_ASSERT(read.has_value());  // parse() has read it before
+    Question question;
+    const auto end = read_question(wire_, offset_, pointers_, scratch, question);
+    TAPIR_ASSERT(end.has_value());  // parse() has read it before
     --left_;
-    offset_ = read->end;
-    return read->question;
+    offset_ = *end;
+    return question;
 }
 
 RecordReader::RecordReader(const Message& message)

@@ -185,26 +185,6 @@ Error to_error(NameError error) {
     return {Code::internal, "unknown name error"};
 }
 
-Result<NameView, NameError> NameView::parse(ByteView wire) {
-    std::size_t at = 0;
-    std::size_t labels = 0;
-    while (at < wire.size()) {
-        const std::size_t size = octet_at(wire, at);
-        if (size == 0) {
-            return NameView(wire.data(), at + 1, labels);
-        }
-        if (size > label_size_max) {
-            return fail(NameError::label_type);
-        }
-        at += 1 + size;
-        ++labels;
-        if (at >= name_size_max) {
-            return fail(NameError::name_too_long);
-        }
-    }
-    return fail(NameError::truncated);
-}
-
 bool NameView::same(NameView a, NameView b) {
     return std::equal(a.data_, a.data_ + a.size_, b.data_,
                       [](std::byte x, std::byte y) { return to_lower(x) == to_lower(y); });

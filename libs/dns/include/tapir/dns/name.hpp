@@ -139,6 +139,27 @@ private:
     std::uint8_t label_count_ = 0;
 };
 
+// Here, as each frame's name is read by it.
+inline Result<NameView, NameError> NameView::parse(ByteView wire) {
+    std::size_t at = 0;
+    std::size_t labels = 0;
+    while (at < wire.size()) {
+        const auto size = std::to_integer<std::size_t>(wire[at]);
+        if (size == 0) {
+            return NameView(wire.data(), at + 1, labels);
+        }
+        if (size > label_size_max) {
+            return fail(NameError::label_type);
+        }
+        at += 1 + size;
+        ++labels;
+        if (at >= name_size_max) {
+            return fail(NameError::name_too_long);
+        }
+    }
+    return fail(NameError::truncated);
+}
+
 // Room for any name: where decompressed names are put. Views of it are valid until it is written.
 class NameBuffer {
 public:
@@ -260,11 +281,11 @@ public:
 private:
     // Indexed by the number of labels of the suffix.
     static constexpr std::uint64_t root_fingerprint = 0x7461706972303031;  // "tapir001"
-    std::array<std::byte, name_size_max> octets_;
-    std::array<std::uint64_t, label_count_max + 1> fingerprints_;
-    std::array<std::uint8_t, label_count_max + 1> starts_;
     std::uint8_t size_ = 1;
     std::uint8_t label_count_ = 0;
+    std::array<std::uint8_t, label_count_max + 1> starts_;  // usually in the same cache line
+    std::array<std::uint64_t, label_count_max + 1> fingerprints_;
+    std::array<std::byte, name_size_max> octets_;
 };
 
 }  // namespace tapir::dns
