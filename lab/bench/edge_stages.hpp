@@ -1,4 +1,4 @@
-// Where the time goes, by stage: CPU time of the one thread that does everything (workers = 0).
+// Where the time goes, by stage, of the one thread that does everything (workers = 0).
 //
 //     StageTimes times;                       // as the worker's watch, and around the collector
 //     { const StageTimes::Span span(&times, Stage::rows); ... }

@@ -22,7 +22,7 @@ STAGES = [
     ("dnstap", ["parse_frame<tapir::dnstap::ResponseFields>"], []),
     ("dns", ["dns::Message::assign"], []),
     ("fold and hash", ["dns::FoldedName::assign"], []),
-    ("look up", ["names::NameIndex::find_all", "names::NameIndex::prefetch"], []),
+    ("look up", [f"names::NameIndex::{step}" for step in ("prefetch", "start", "go_on", "finish")], []),
     ("tag clients", ["client::Tagger::tag("], []),
     ("gate of names", ["CountingConsumer::on_batch"], []),
     ("gate of rows", ["CountingConsumer::on_minute_end"], []),

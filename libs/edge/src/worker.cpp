@@ -53,13 +53,7 @@ Worker::Worker(const WorkerSettings& settings, std::shared_ptr<const Lists> list
     : settings_(settings),
       lists_(std::move(lists)),
       rows_(std::make_shared<RowPool>(settings.rows_memory_max)),
-      slots_(slots_max),
-      matches_(slots_max),
-      requests_(slots_max),
-      tags_(slots_max) {
-    for (const Slot& slot : slots_) {
-        names_.push_back(&slot.folded);
-    }
+      groups_(stage_count) {
     if (settings_.sessions) {
         sessions_ = std::make_unique<SessionMaker>(settings_.sessions);
     }
@@ -70,19 +64,16 @@ BatchResult Worker::count(const FrameBatch& batch) {
     result.day = batch.day;
     std::span<const FrameItem> rest(batch.items());
     while (!rest.empty()) {
-        const std::size_t some = count_of_same_lists(rest.first(std::min(rest.size(), slots_max)));
+        const std::size_t some = count_of_same_lists(rest);
         const bool is_former = former_ && rest.front().minute < since_;
         if (is_former) {
             lists_.swap(former_);
         }
-        count_some(rest.first(some), batch.day, result);
+        count_some(rest.first(some), batch, result);
         if (is_former) {
             lists_.swap(former_);
         }
         rest = rest.subspan(some);
-        if (sessions_) {
-            record_sessions(batch);
-        }
     }
     if (sessions_) {
         result.sessions = sessions_->take();
@@ -106,58 +97,73 @@ void Worker::change_lists(std::shared_ptr<const Lists> lists, Minute since) {
     since_ = since;
 }
 
-void Worker::count_some(std::span<const FrameItem> items, const std::shared_ptr<const Day>& day,
+void Worker::count_some(std::span<const FrameItem> items, const FrameBatch& batch,
                         BatchResult& result) {
-    slots_used_ = 0;
-    reached(WorkerStage::start);
-    for (std::size_t i = 0; i < items.size(); ++i) {
-        const FrameItem& item = items[i];
+    const std::size_t groups = (items.size() + group_size - 1) / group_size;
+    for (std::size_t turn = 0; turn < groups + stage_count - 1; ++turn) {
+        reached(WorkerStage::start);
+        decode_group(items, turn * group_size, group_of(turn, 0), result);
+        reached(WorkerStage::decoded);
+        start_look_ups(group_of(turn, 1));
+        go_on_with_look_ups(group_of(turn, 2));
+        go_on_with_look_ups(group_of(turn, 3));
+        finish_look_ups(group_of(turn, 4));
+        reached(WorkerStage::looked_up);
+        tag_group(batch, group_of(turn, 4), result);
+        reached(WorkerStage::tagged);
+        find_tables(*batch.day, group_of(turn, 4));
+        find_rows(group_of(turn, 5));
+        find_families(group_of(turn, 6));
+        count_group(batch, group_of(turn, 7), result);
+        reached(WorkerStage::counted);
+    }
+}
+
+void Worker::decode_group(std::span<const FrameItem> items, std::size_t first, Group& group,
+                          BatchResult& result) const {
+    TAPIR_DEBUG_ASSERT(group.used == 0);
+    const std::size_t end = std::min(first + group_size, items.size());
+    for (std::size_t i = first; i < end; ++i) {
         if (i + items_ahead < items.size()) {
             const std::byte* response = items[i + items_ahead].response.data();
             __builtin_prefetch(response);
             __builtin_prefetch(response + cache_line);
         }
-        if (const auto fate = decode(item, slots_[slots_used_], result)) {
+        if (const auto fate = decode(items[i], group.slots[group.used], result)) {
             result.fates.add(*fate);
         } else {
-            ++slots_used_;
+            ++group.used;
         }
     }
-    reached(WorkerStage::decoded);
-    look_up_slots();
-    reached(WorkerStage::looked_up);
-    if (settings_.is_compatible()) {
-        hash_slots();
-    } else {
-        tag_slots(tagger_of(day), *day->gate, result);
+    for (const Slot& slot : group.frames()) {
+        lists_->well_known.prefetch(slot.folded);
     }
-    reached(WorkerStage::tagged);
-    find_rows(*day);
-    for (std::size_t i = 0; i < slots_used_; ++i) {
-        Slot& slot = slots_[i];
-        const auto fate = slot.match ? std::optional(count_row(slot)) : find_name(slot, result);
-        if (fate) {
-            result.fates.add(*fate);
-        }
-    }
-    reached(WorkerStage::counted);
 }
 
-// Of what was counted last: every response whose name is not listed, whatever became of it.
-void Worker::record_sessions(const FrameBatch& batch) {
-    for (std::size_t i = 0; i < slots_used_; ++i) {
-        const Slot& slot = slots_[i];
+// Every response whose name is not listed, whatever became of it.
+void Worker::record_sessions(const FrameBatch& batch, Group& group) {
+    for (const Slot& slot : group.frames()) {
         if (!slot.match) {
             sessions_->add(batch.frame_of(*slot.item), *slot.item, slot.dns.question.name);
         }
     }
 }
 
-void Worker::look_up_slots() {
-    lists_->well_known.find_all(std::span(names_).first(slots_used_),
-                                std::span(matches_).first(slots_used_));
-    for (std::size_t i = 0; i < slots_used_; ++i) {
-        slots_[i].match = matches_[i];
+void Worker::start_look_ups(Group& group) const {
+    for (Slot& slot : group.frames()) {
+        slot.look_up = lists_->well_known.start(slot.folded);
+    }
+}
+
+void Worker::go_on_with_look_ups(Group& group) const {
+    for (Slot& slot : group.frames()) {
+        lists_->well_known.go_on(slot.look_up, slot.folded);
+    }
+}
+
+void Worker::finish_look_ups(Group& group) const {
+    for (Slot& slot : group.frames()) {
+        slot.match = lists_->well_known.finish(slot.look_up, slot.folded);
     }
 }
 
@@ -202,8 +208,6 @@ std::optional<Fate> Worker::decode(const FrameItem& item, Slot& slot, BatchResul
     if (is_name_ignored(slot)) {
         return Fate::name_ignored;
     }
-    // On its way while the next frames are decoded.
-    lists_->well_known.prefetch(slot.folded);
     return std::nullopt;
 }
 
@@ -251,9 +255,13 @@ void Worker::write_text(Slot& slot, const dns::NameText& text, BatchResult& resu
     result.text += text.view();
 }
 
-void Worker::tag_slots(client::Tagger& tagger, const privacy::GateKey& gate, BatchResult& result) {
-    for (std::size_t i = 0; i < slots_used_; ++i) {
-        Slot& slot = slots_[i];
+void Worker::tag_group(const FrameBatch& batch, Group& group, BatchResult& result) {
+    if (settings_.is_compatible()) {
+        hash_group(group);
+        return;
+    }
+    for (std::size_t i = 0; i < group.used; ++i) {
+        Slot& slot = group.slots[i];
         slot.withheld.reset();
         std::uint64_t name = slot.match ? entry_fingerprint(slot.match->id, slot.item->minute) : 0;
         if (!slot.match) {
@@ -269,19 +277,22 @@ void Worker::tag_slots(client::Tagger& tagger, const privacy::GateKey& gate, Bat
                 if (!lists_->threats.empty()) {
                     prefetch_threat(lists_->threats, slot.folded, *form);
                 }
-                slot.domain_fingerprint = gate.fingerprint(domain);
+                slot.domain_fingerprint = batch.day->gate->fingerprint(domain);
                 name = static_cast<std::uint64_t>(slot.domain_fingerprint);
             }
         }
-        requests_[i] = {
-            .name_fingerprint = name, .address = slot.item->client, .with_day = !slot.match};
+        // One by one: put together elsewhere and copied, the copy would wait for its parts.
+        requests_[i].name_fingerprint = name;
+        requests_[i].address = slot.item->client;
+        requests_[i].with_day = !slot.match;
     }
-    tagger.tag(std::span(requests_).first(slots_used_), std::span(tags_).first(slots_used_));
-    for (std::size_t i = 0; i < slots_used_; ++i) {
-        slots_[i].tags = tags_[i];
+    tagger_of(batch.day).tag(std::span(requests_).first(group.used),
+                             std::span(tags_).first(group.used));
+    for (std::size_t i = 0; i < group.used; ++i) {
+        group.slots[i].tags = tags_[i];
     }
     if (settings_.hourly_tags) {
-        forget_early_clients();
+        forget_early_clients(group);
     }
 }
 
@@ -299,53 +310,68 @@ std::uint64_t Worker::entry_fingerprint(names::EntryId entry, Minute minute) con
 
 // Frames of before the clock has started will be of a minute that is not known yet. Their clients
 // would be counted again when they ask in that minute, so they are not counted.
-void Worker::forget_early_clients() {
-    for (std::size_t i = 0; i < slots_used_; ++i) {
-        if (slots_[i].match && slots_[i].item->minute == 0) {
-            slots_[i].tags.client = {};
+void Worker::forget_early_clients(Group& group) {
+    for (Slot& slot : group.frames()) {
+        if (slot.match && slot.item->minute == 0) {
+            slot.tags.client = {};
         }
     }
 }
 
 // Under `compatible` a hash of the address stands for the client.
-void Worker::hash_slots() {
-    for (std::size_t i = 0; i < slots_used_; ++i) {
-        client::Tags& tags = slots_[i].tags;
-        const dnstap::ClientAddress address = slots_[i].item->client;
+void Worker::hash_group(Group& group) {
+    for (Slot& slot : group.frames()) {
+        const dnstap::ClientAddress address = slot.item->client;
         const auto family = client::family_of(address);
         const auto hash = client::murmur_of(address);
-        tags = {};
+        slot.tags = {};
         if (family && hash) {
-            tags.client = client::ClientTag{*hash};
-            tags.family = *family;
-            tags.fate = client::TagFate::counted;
+            slot.tags.client = client::ClientTag{*hash};
+            slot.tags.family = *family;
+            slot.tags.fate = client::TagFate::counted;
         }
     }
 }
 
-void Worker::find_rows(const Day& day) {
-    for (std::size_t i = 0; i < slots_used_; ++i) {
-        Slot& slot = slots_[i];
+void Worker::find_tables(const Day& day, Group& group) {
+    for (Slot& slot : group.frames()) {
         const bool counts = slot.match && slot.tags.fate != client::TagFate::outside;
         slot.table = counts ? &table_of(slot.item->minute, day).rows : nullptr;
         if (counts) {
             slot.table->prefetch(static_cast<std::uint32_t>(slot.match->id));
         }
     }
-    for (std::size_t i = 0; i < slots_used_; ++i) {
-        Slot& slot = slots_[i];
-        if (slot.match && slot.table != nullptr) {
+}
+
+void Worker::find_rows(Group& group) {
+    for (Slot& slot : group.frames()) {
+        if (slot.table != nullptr) {
             slot.row = slot.table->row_within_limit(static_cast<std::uint32_t>(slot.match->id));
         }
     }
-    for (std::size_t i = 0; i < slots_used_; ++i) {
-        Slot& slot = slots_[i];
+}
+
+void Worker::find_families(Group& group) {
+    for (Slot& slot : group.frames()) {
         if (slot.table != nullptr && slot.row != nullptr) {
             slot.family = slot.tags.family == client::Family::ipv4 ? &slot.row->v4 : &slot.row->v6;
             slot.table->prefetch_clients(*slot.family,
                                          static_cast<std::uint64_t>(slot.tags.client));
         }
     }
+}
+
+void Worker::count_group(const FrameBatch& batch, Group& group, BatchResult& result) {
+    for (Slot& slot : group.frames()) {
+        const auto fate = slot.match ? std::optional(count_row(slot)) : find_name(slot, result);
+        if (fate) {
+            result.fates.add(*fate);
+        }
+    }
+    if (sessions_) {
+        record_sessions(batch, group);
+    }
+    group.used = 0;
 }
 
 Fate Worker::count_row(const Slot& slot) {

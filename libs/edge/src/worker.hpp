@@ -116,6 +116,7 @@ private:
         dns::FoldedName folded;
         dns::Message dns;
         const FrameItem* item = nullptr;
+        names::LookUp look_up;
         std::optional<names::Match> match;
         RowTable* table = nullptr;  // where it counts, if it is listed and counts
         Row* row = nullptr;
@@ -128,6 +129,15 @@ private:
         privacy::Fingerprint domain_fingerprint{};
         client::Tags tags;
     };
+    // A few frames that go through the stages together.
+    static constexpr std::size_t group_size = 8;
+    struct Group {
+        std::array<Slot, group_size> slots;
+        std::size_t used = 0;
+        std::span<Slot> frames() { return std::span(slots).first(used); }
+    };
+    // Stages of one turn; each is done for another group.
+    static constexpr std::size_t stage_count = 8;
 
     // Of the first of `items`, how many are counted by the same lists.
     std::size_t count_of_same_lists(std::span<const FrameItem> items) const;
@@ -139,29 +149,38 @@ private:
     // How many labels of a name are its registered domain.
     Result<std::size_t, privacy::NeverReleased> registered_domain_of(
         const dns::FoldedName& name) const;
-    // At most slots_max frames, all through one stage before the next one begins, so that each
-    // access to memory is asked for before it is needed.
-    void count_some(std::span<const FrameItem> items, const std::shared_ptr<const Day>& day,
-                    BatchResult& result);
+    // Frames of `batch` that are counted by the same lists. In each turn one group is decoded while
+    // those before it are looked up, tagged and counted: between two stages of a group there is
+    // other work for as long as memory takes, which was asked for in the first of them.
+    void count_some(std::span<const FrameItem> items, const FrameBatch& batch, BatchResult& result);
+    // The group that began `turns` turns ago.
+    Group& group_of(std::size_t turn, std::size_t turns) {
+        return groups_[(turn + stage_count - turns) % stage_count];
+    }
+    void decode_group(std::span<const FrameItem> items, std::size_t first, Group& group,
+                      BatchResult& result) const;
     void reached(WorkerStage stage) const {
         if (settings_.watch != nullptr) {
             settings_.watch->reached(stage);
         }
     }
-    void look_up_slots();
-    void tag_slots(client::Tagger& tagger, const privacy::GateKey& gate, BatchResult& result);
+    void start_look_ups(Group& group) const;
+    void go_on_with_look_ups(Group& group) const;
+    void finish_look_ups(Group& group) const;
+    void tag_group(const FrameBatch& batch, Group& group, BatchResult& result);
     std::uint64_t entry_fingerprint(names::EntryId entry, Minute minute) const;
-    void forget_early_clients();
-    void hash_slots();
-    void find_rows(const Day& day);
+    static void forget_early_clients(Group& group);
+    static void hash_group(Group& group);
+    void find_tables(const Day& day, Group& group);
+    static void find_rows(Group& group);
+    static void find_families(Group& group);
+    void count_group(const FrameBatch& batch, Group& group, BatchResult& result);
     static Fate count_row(const Slot& slot);
     std::optional<Fate> find_name(Slot& slot, BatchResult& result) const;
     void find_suspect(const Slot& slot, BatchResult& result) const;
     static void write_text(Slot& slot, const dns::NameText& text, BatchResult& result);
     MinuteTable& table_of(Minute minute, const Day& day);
-    void record_sessions(const FrameBatch& batch);
-
-    static constexpr std::size_t slots_max = 64;
+    void record_sessions(const FrameBatch& batch, Group& group);
 
     WorkerSettings settings_;
     std::shared_ptr<const Lists> lists_;
@@ -173,12 +192,9 @@ private:
     std::shared_ptr<const Day> day_;  // whose Tagger it is
     std::shared_ptr<const client::NetworkSet> tagger_networks_;
     std::optional<client::Tagger> tagger_;
-    std::vector<Slot> slots_;
-    std::size_t slots_used_ = 0;
-    std::vector<const dns::FoldedName*> names_;  // of the slots
-    std::vector<std::optional<names::Match>> matches_;
-    std::vector<client::TagRequest> requests_;
-    std::vector<client::Tags> tags_;
+    std::vector<Group> groups_;
+    std::array<client::TagRequest, group_size> requests_;
+    std::array<client::Tags, group_size> tags_;
     std::unique_ptr<SessionMaker> sessions_;  // null: none are recorded
 };
 

@@ -31,10 +31,10 @@ constexpr std::array<char, 8> magic = {'T', 'A', 'P', 'I', 'R', 'N', 'X', '\n'};
 constexpr std::uint32_t version = 1;
 constexpr std::size_t bucket_size = 64;  // octets: a cache line
 constexpr std::size_t bucket_slots = 8;
-constexpr std::size_t bucket_fill = 6;    // entries for each bucket, on average
-constexpr std::size_t block_entries = 4;  // with their names about two cache lines
+constexpr std::size_t bucket_fill = 6;     // entries for each bucket, on average
+constexpr std::size_t block_entries = 4;   // with their names about two cache lines
+constexpr std::size_t probes_abreast = 3;  // of a look-up in steps
 constexpr std::size_t build_lookahead = 16;
-constexpr std::size_t names_abreast = 64;  // of find_all
 constexpr std::size_t names_size_max = UINT32_MAX - dns::name_size_max;
 constexpr std::uint64_t digest_seed = 1;
 
@@ -160,9 +160,23 @@ unsigned slots_with(const std::byte* bucket, std::uint32_t tag) {
 #endif
 }
 
+// Most names are this long. They are compared in the same few steps, whatever their size: a jump
+// that is guessed wrong costs as much as all of them.
+bool are_same_octets(const std::byte* a, const std::byte* b, std::size_t size) {
+    constexpr std::size_t word = sizeof(std::uint64_t);
+    if (size < word || size > 4 * word) {
+        return std::memcmp(a, b, size) == 0;
+    }
+    const std::size_t last = size - word;
+    const std::size_t second = std::min(word, last);
+    const std::size_t third = last - second;
+    const auto differing = [a, b](std::size_t at) { return load_u64(a + at) ^ load_u64(b + at); };
+    return (differing(0) | differing(second) | differing(third) | differing(last)) == 0;
+}
+
 bool is_stored_as(ByteView stored, dns::NameView folded) {
     return stored.size() == folded.wire_size() &&
-           std::memcmp(stored.data(), folded.wire().data(), stored.size()) == 0;
+           are_same_octets(stored.data(), folded.wire().data(), stored.size());
 }
 
 }  // namespace
@@ -204,7 +218,18 @@ bool NameIndex::is_index(ByteView octets) {
 }
 
 ByteView NameIndex::stored(std::uint32_t id) const {
+    constexpr std::size_t block_size_max = block_entries * (1 + UINT8_MAX);
     std::size_t at = load_u32(blocks_ + id / block_entries * 4);
+    if (names_.size() >= block_size_max && at <= names_.size() - block_size_max) [[likely]] {
+        // All of a block's names are passed, so that no jump depends on which one is wanted.
+        std::array<std::size_t, block_entries> starts;
+        for (std::size_t& start : starts) {
+            start = at;
+            at += 1 + std::to_integer<std::size_t>(names_[at]);
+        }
+        at = starts[id % block_entries];
+        return names_.subspan(at + 1, std::to_integer<std::size_t>(names_[at]));
+    }
     for (std::size_t skip = id % block_entries; skip > 0 && at < names_.size(); --skip) {
         at += 1 + std::to_integer<std::size_t>(names_[at]);
     }
@@ -235,27 +260,45 @@ std::optional<EntryId> NameIndex::probe(std::uint64_t fingerprint, dns::NameView
     return std::nullopt;
 }
 
+// What is looked for first: the name itself, and suffix entries of one and of two labels less, if
+// there are any so long. What is not asked for stands for the name itself.
+struct NameIndex::Probe {
+    const std::byte* bucket = nullptr;
+    std::uint64_t fingerprint = 0;
+    unsigned is_asked = 0;
+};
+
+// No jump in it depends on the name: one that is guessed wrong costs more than a probe.
+NameIndex::Probe NameIndex::probe_of(const dns::FoldedName& name, std::size_t labels_less) const {
+    const std::size_t labels = name.label_count();
+    const std::size_t left = labels - std::min(labels_less, labels);
+    Probe probe;
+    probe.is_asked =
+        static_cast<unsigned>(labels_less == 0) |
+        (static_cast<unsigned>(left > 0) &
+         static_cast<unsigned>(suffix_label_counts_ >> std::min<std::size_t>(left, 63)));
+    probe.is_asked &= 1U;
+    const std::size_t asked = labels - (labels_less & (std::size_t{0} - probe.is_asked));
+    probe.fingerprint = name.fingerprint(asked);
+    probe.bucket = buckets_ + bucket_for(probe.fingerprint, bucket_count_) * bucket_size;
+    return probe;
+}
+
 void NameIndex::prefetch(const dns::FoldedName& name) const {
-    const std::size_t count = name.label_count();
-    __builtin_prefetch(buckets_ + bucket_for(name.fingerprint(count), bucket_count_) * bucket_size);
-    for (std::size_t labels = 1; labels < count; ++labels) {
-        if ((suffix_label_counts_ & label_count_bit(labels)) != 0) {
-            __builtin_prefetch(buckets_ +
-                               bucket_for(name.fingerprint(labels), bucket_count_) * bucket_size);
-        }
+    for (std::size_t i = 0; i < probes_abreast; ++i) {
+        __builtin_prefetch(probe_of(name, i).bucket);
     }
 }
 
 // Looks for a slot with the right tag where the entry would be. The names are not compared yet.
-bool NameIndex::offer(std::uint64_t fingerprint, EntryKind kind, Candidate& candidate) const {
+bool NameIndex::offer(std::uint64_t fingerprint, EntryKind kind, LookUp& look_up) const {
     const std::uint32_t wanted = tag_of(fingerprint, kind);
     std::size_t bucket = bucket_for(fingerprint, bucket_count_);
     for (std::size_t visited = 0; visited < bucket_count_; ++visited) {
         const std::byte* at = buckets_ + bucket * bucket_size;
         if (const unsigned found = slots_with(at, wanted); found != 0) {
-            candidate.id = load_u32(at + 8 * static_cast<std::size_t>(std::countr_zero(found)));
-            candidate.kind = kind;
-            candidate.is_some = true;
+            look_up.id_ = load_u32(at + 8 * static_cast<std::size_t>(std::countr_zero(found)));
+            look_up.kind_ = kind;
             return true;
         }
         if (load_u64(at + 8 * (bucket_slots - 1)) == 0) {
@@ -266,61 +309,83 @@ bool NameIndex::offer(std::uint64_t fingerprint, EntryKind kind, Candidate& cand
     return false;
 }
 
-NameIndex::Candidate NameIndex::candidate_of(const dns::FoldedName& name) const {
-    Candidate candidate;
-    candidate.label_count = static_cast<std::uint8_t>(name.label_count());
-    if (offer(name.fingerprint(), EntryKind::exact, candidate)) {
-        return candidate;
+// All of the first probes at once, then the first of them that found something.
+LookUp NameIndex::start(const dns::FoldedName& name) const {
+    std::array<const std::byte*, probes_abreast> buckets;
+    unsigned found = 0;  // eight slots of each probe
+    unsigned full = 0;   // by probe: the entry may be in the next bucket
+    for (std::size_t i = 0; i < probes_abreast; ++i) {
+        const Probe probe = probe_of(name, i);
+        const EntryKind kind = i == 0 ? EntryKind::exact : EntryKind::suffix;
+        const unsigned slots = slots_with(probe.bucket, tag_of(probe.fingerprint, kind));
+        found |= (slots & (0U - probe.is_asked)) << bucket_slots * i;
+        const bool is_full = load_u64(probe.bucket + 8 * (bucket_slots - 1)) != 0;
+        full |= (static_cast<unsigned>(is_full) & probe.is_asked) << i;
+        buckets[i] = probe.bucket;
     }
-    for (std::size_t labels = name.label_count(); labels-- > 1;) {
-        candidate.label_count = static_cast<std::uint8_t>(labels);
-        if ((suffix_label_counts_ & label_count_bit(labels)) != 0 &&
-            offer(name.fingerprint(labels), EntryKind::suffix, candidate)) {
-            break;
+    const auto slot =
+        static_cast<std::size_t>(std::countr_zero(found | 1U << bucket_slots * probes_abreast));
+    const std::size_t probe = slot / bucket_slots;
+    const bool is_passed_over = (full & ((1U << probe) - 1)) != 0;
+    const bool is_longer = probe == probes_abreast && name.label_count() > probes_abreast;
+    LookUp look_up;
+    if (is_passed_over || is_longer) [[unlikely]] {
+        for (const std::byte* bucket : buckets) {
+            // Of the last one, what lies behind it: no harm.
+            __builtin_prefetch(bucket + bucket_size);
         }
+    } else if (probe < probes_abreast) [[likely]] {
+        look_up.id_ = load_u32(buckets[probe] + 8 * (slot % bucket_slots));
+        look_up.label_count_ = static_cast<std::uint8_t>(name.label_count() - probe);
+        look_up.kind_ = probe == 0 ? EntryKind::exact : EntryKind::suffix;
+        look_up.step_ = LookUp::Step::block;
+        __builtin_prefetch(blocks_ + look_up.id_ / block_entries * 4);
+    } else {
+        look_up.step_ = LookUp::Step::none;
     }
-    return candidate;
+    return look_up;
 }
 
-void NameIndex::find_some(std::span<const dns::FoldedName* const> names,
-                          std::span<std::optional<Match>> matches) const {
-    std::array<Candidate, names_abreast> candidates;
-    for (std::size_t i = 0; i < names.size(); ++i) {
-        candidates[i] = candidate_of(*names[i]);
-        if (candidates[i].is_some) {
-            __builtin_prefetch(blocks_ + candidates[i].id / block_entries * 4);
-        }
+void NameIndex::probe_one_by_one(LookUp& look_up, const dns::FoldedName& name) const {
+    std::size_t labels = name.label_count();
+    bool is_offered = offer(name.fingerprint(), EntryKind::exact, look_up);
+    while (!is_offered && labels > 1) {
+        --labels;
+        is_offered = (suffix_label_counts_ & label_count_bit(labels)) != 0 &&
+                     offer(name.fingerprint(labels), EntryKind::suffix, look_up);
     }
-    for (std::size_t i = 0; i < names.size(); ++i) {
-        if (!candidates[i].is_some || candidates[i].id >= entry_count_) {
-            continue;
+    look_up.label_count_ = static_cast<std::uint8_t>(labels);
+    look_up.step_ = is_offered ? LookUp::Step::block : LookUp::Step::none;
+    if (is_offered) {
+        __builtin_prefetch(blocks_ + look_up.id_ / block_entries * 4);
+    }
+}
+
+void NameIndex::go_on(LookUp& look_up, const dns::FoldedName& name) const {
+    if (look_up.step_ == LookUp::Step::block) [[likely]] {
+        look_up.step_ = LookUp::Step::compare;
+        if (look_up.id_ >= entry_count_) {
+            return;
         }
-        const std::size_t offset = load_u32(blocks_ + candidates[i].id / block_entries * 4);
+        const std::size_t offset = load_u32(blocks_ + look_up.id_ / block_entries * 4);
         if (offset < names_.size()) {
             __builtin_prefetch(names_.data() + offset);
             __builtin_prefetch(names_.data() + std::min(offset + 64, names_.size() - 1));
         }
-    }
-    for (std::size_t i = 0; i < names.size(); ++i) {
-        const Candidate& candidate = candidates[i];
-        if (!candidate.is_some) {
-            matches[i] = std::nullopt;
-        } else if (candidate.id < entry_count_ &&
-                   is_stored_as(stored(candidate.id), names[i]->suffix(candidate.label_count))) {
-            matches[i] = Match{EntryId{candidate.id}, candidate.kind};
-        } else {
-            matches[i] = find(*names[i]);  // another name with the same tag
-        }
+    } else if (look_up.step_ == LookUp::Step::probe) {
+        probe_one_by_one(look_up, name);
     }
 }
 
-void NameIndex::find_all(std::span<const dns::FoldedName* const> names,
-                         std::span<std::optional<Match>> matches) const {
-    TAPIR_ASSERT(names.size() == matches.size());
-    for (std::size_t i = 0; i < names.size(); i += names_abreast) {
-        const std::size_t count = std::min(names_abreast, names.size() - i);
-        find_some(names.subspan(i, count), matches.subspan(i, count));
+std::optional<Match> NameIndex::finish(const LookUp& look_up, const dns::FoldedName& name) const {
+    if (look_up.step_ == LookUp::Step::none) {
+        return std::nullopt;
     }
+    if (look_up.step_ != LookUp::Step::probe && look_up.id_ < entry_count_ &&
+        is_stored_as(stored(look_up.id_), name.suffix(look_up.label_count_))) {
+        return Match{EntryId{look_up.id_}, look_up.kind_};
+    }
+    return find(name);  // a step was left out, or another name has the same tag
 }
 
 std::optional<Match> NameIndex::find(const dns::FoldedName& name) const {

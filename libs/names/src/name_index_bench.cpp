@@ -120,19 +120,24 @@ void index_find(benchmark::State& state) {
     map();
     const auto& asked = input().asked;
     std::vector<dns::FoldedName> folded(batch_size);
-    std::vector<const dns::FoldedName*> names;
-    for (const auto& name : folded) {
-        names.push_back(&name);
-    }
-    std::vector<std::optional<Match>> matches(batch_size);
+    std::vector<LookUp> look_ups(batch_size);
     std::size_t at = 0;
     std::uint64_t sum = 0;
     for ([[maybe_unused]] auto _ : state) {
         for (std::size_t i = 0; i < batch_size; ++i) {
             folded[i].assign(asked[at + i]);
+            index().prefetch(folded[i]);
         }
-        index().find_all(names, matches);
-        for (const auto& found : matches) {
+        for (std::size_t i = 0; i < batch_size; ++i) {
+            look_ups[i] = index().start(folded[i]);
+        }
+        for (int steps = 0; steps < 2; ++steps) {
+            for (std::size_t i = 0; i < batch_size; ++i) {
+                index().go_on(look_ups[i], folded[i]);
+            }
+        }
+        for (std::size_t i = 0; i < batch_size; ++i) {
+            const auto found = index().finish(look_ups[i], folded[i]);
             sum += found ? static_cast<std::uint32_t>(found->id) : 1;
         }
         at = (at + batch_size) % asked_count;

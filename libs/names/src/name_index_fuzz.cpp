@@ -53,10 +53,10 @@ void use(const NameIndex& index, ByteView octets) {
         const Entry entry = index.entry(EntryId{id});
         static_cast<void>(RowLabels(entry).size());
         const dns::FoldedName name(entry.name);
-        const dns::FoldedName* const pointer = &name;
-        std::optional<Match> match;
-        index.find_all(std::span(&pointer, 1), std::span(&match, 1));
-        TAPIR_ASSERT(match == index.find(name));
+        LookUp look_up = index.start(name);
+        index.go_on(look_up, name);
+        index.go_on(look_up, name);
+        TAPIR_ASSERT(index.finish(look_up, name) == index.find(name));
     }
     if (const auto name = dns::NameView::parse(octets)) {
         static_cast<void>(index.find(dns::FoldedName(*name)));

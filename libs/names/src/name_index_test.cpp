@@ -1,6 +1,7 @@
 #include "tapir/names/name_index.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <map>
 #include <optional>
 #include <set>
@@ -18,6 +19,9 @@
 #include "tapir/names/list.hpp"
 #include "tapir/names/row_labels.hpp"
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 namespace tapir::names {
 namespace {
 
@@ -32,14 +36,22 @@ NameIndex index_of(const std::vector<std::string>& entries) {
     return std::move(builder).build().value();
 }
 
+std::optional<Match> found_in_steps(const NameIndex& index, const dns::FoldedName& name) {
+    index.prefetch(name);
+    LookUp look_up = index.start(name);
+    const auto in_haste = index.finish(look_up, name);
+    index.go_on(look_up, name);
+    index.go_on(look_up, name);
+    const auto match = index.finish(look_up, name);
+    EXPECT_TRUE(in_haste == match) << dns::to_text(name.view());
+    return match;
+}
+
 // The text of the entry that `name` falls under; "" for none.
 std::string match(const NameIndex& index, std::string_view name) {
     const dns::FoldedName at = folded(name);
     const auto found = index.find(at);
-    const dns::FoldedName* const pointer = &at;
-    std::optional<Match> among;
-    index.find_all(std::span(&pointer, 1), std::span(&among, 1));
-    EXPECT_TRUE(among == found) << name;
+    EXPECT_TRUE(found_in_steps(index, at) == found) << name;
     if (!found) {
         return "";
     }
@@ -48,30 +60,52 @@ std::string match(const NameIndex& index, std::string_view name) {
     return to_text(entry);
 }
 
-// So many entries that buckets overflow, so many names that they come in several parts, and the
-// matches of an earlier call in the way.
-TEST(NameIndex, FindsManyAtOnceAsItFindsEach) {
+// So many entries that buckets overflow.
+TEST(NameIndex, FindsInStepsWhatItFindsAtOnce) {
     std::vector<std::string> entries;
     for (int i = 0; i < 3000; ++i) {
         entries.push_back((i % 3 == 0 ? ".n" : "n") + std::to_string(i) + ".example.net");
     }
     const NameIndex index = index_of(entries);
-    std::vector<dns::FoldedName> names;
-    for (int i = 0; i < 4000; ++i) {
-        names.push_back(folded((i % 2 == 0 ? "www.n" : "n") + std::to_string(i) + ".example.net"));
-    }
-    std::vector<const dns::FoldedName*> pointers;
-    for (const dns::FoldedName& name : names) {
-        pointers.push_back(&name);
-    }
-    std::vector<std::optional<Match>> matches(names.size(), Match{});
-    index.find_all(pointers, matches);
     std::size_t found = 0;
-    for (std::size_t i = 0; i < names.size(); ++i) {
-        EXPECT_TRUE(matches[i] == index.find(names[i])) << i;
-        found += matches[i] ? 1 : 0;
+    for (int i = 0; i < 4000; ++i) {
+        const auto name = folded((i % 2 == 0 ? "www.n" : "n") + std::to_string(i) + ".example.net");
+        const auto match = index.find(name);
+        EXPECT_TRUE(found_in_steps(index, name) == match) << i;
+        found += match ? 1 : 0;
     }
     EXPECT_EQ(found, 500U + 1000U) << "suffix entries by the even, exact ones by the odd";
+}
+
+// The file of an index with its last octets but one, where its last name ends, changed; its digest
+// is right.
+Bytes with_octet_changed(const NameIndex& index, std::size_t from_end) {
+    constexpr std::size_t header_size = 64;
+    constexpr std::size_t digest_at = 56;
+    Bytes file = to_bytes(index.bytes());
+    file[file.size() - from_end] ^= std::byte{1};
+    std::uint64_t digest = 0;
+    std::memcpy(file.data() + digest_at, &digest, sizeof digest);
+    const std::uint64_t seed = XXH3_64bits_withSeed(file.data(), header_size, 1);
+    digest = XXH3_64bits_withSeed(file.data() + header_size, file.size() - header_size, seed);
+    std::memcpy(file.data() + digest_at, &digest, sizeof digest);
+    return file;
+}
+
+// Its fingerprint says that it is the entry, so only the comparison can say that it is another one.
+TEST(NameIndex, ComparesNamesOfEverySizeOctetByOctet) {
+    for (std::size_t size = 1; size <= dns::label_size_max; ++size) {
+        const std::string text(size, 'a');
+        const auto name = folded(text);
+        const NameIndex index = index_of({text});
+        EXPECT_TRUE(index.find(name));
+        for (std::size_t at = 0; at < size; ++at) {
+            const Bytes file = with_octet_changed(index, 2 + at);
+            const NameIndex other = NameIndex::open(file).value();
+            EXPECT_FALSE(other.find(name)) << size << " " << at;
+            EXPECT_FALSE(found_in_steps(other, name)) << size << " " << at;
+        }
+    }
 }
 
 TEST(NameIndex, MatchesAsTheExistingMinimiserDoes) {

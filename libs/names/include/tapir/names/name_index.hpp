@@ -7,7 +7,11 @@
 //     const NameIndex mapped = TRY(NameIndex::open(bytes, keeper));
 //
 //     if (const auto match = index.find(name)) { ... }
-//     index.find_all(names, matches);          // many at once, in much less time for each
+//     index.prefetch(name); ...                // the same in steps, with other work in between:
+//     LookUp look_up = index.start(name); ...  // in much less time, where the list is large
+//     index.go_on(look_up, name); ...
+//     index.go_on(look_up, name); ...
+//     const auto match = index.finish(look_up, name);
 //
 // An exact entry matches its own name; a suffix entry (a leading dot in lists) matches every name
 // strictly below its own, at any depth. Exact beats suffix; the longest suffix beats shorter ones.
@@ -19,7 +23,6 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <span>
 #include <vector>
 
 #include "tapir/base/bytes.hpp"
@@ -47,6 +50,23 @@ struct Match {
     friend bool operator==(const Match&, const Match&) = default;
 };
 
+// A look-up on its way: the entry that the name will most likely turn out to be.
+class LookUp {
+private:
+    friend class NameIndex;
+    // What comes next.
+    enum class Step : std::uint8_t {
+        probe,    // where it is was full: the entry may be further on
+        block,    // the entry is known: where its name lies
+        compare,  // its name
+        none,     // no entry matches
+    };
+    std::uint32_t id_ = 0;
+    std::uint8_t label_count_ = 0;  // of the name's suffix that is to be compared
+    EntryKind kind_ = EntryKind::exact;
+    Step step_ = Step::probe;
+};
+
 class NameIndex {
 public:
     NameIndex();  // an empty list: nothing matches
@@ -62,14 +82,13 @@ public:
     bool empty() const { return entry_count_ == 0; }
 
     std::optional<Match> find(const dns::FoldedName& name) const;
-    // Asks for the memory where find_all() will look first: before other work, so that there is
-    // no wait when it comes. Purely for speed.
+    // What find() does, in steps. Each asks for the memory that the next one reads, so that there
+    // is no wait for it if other work was done in between. The name must stay the same. A step
+    // that is left out costs time and nothing else, but for start(); go_on() has two at most.
     void prefetch(const dns::FoldedName& name) const;
-    // matches[i] for *names[i]; both spans have the same size (asserted). As find(), but each
-    // access to memory is asked for before it is needed: for all names where the entries are, then
-    // the entries. Call prefetch() for each name some time before. Does not allocate.
-    void find_all(std::span<const dns::FoldedName* const> names,
-                  std::span<std::optional<Match>> matches) const;
+    LookUp start(const dns::FoldedName& name) const;
+    void go_on(LookUp& look_up, const dns::FoldedName& name) const;
+    std::optional<Match> finish(const LookUp& look_up, const dns::FoldedName& name) const;
 
     // The entry itself, lower case. The view is into the octets. Asserts that `id` is below size().
     Entry entry(EntryId id) const;
@@ -100,19 +119,12 @@ private:
         std::uint64_t digest = 0;
     };
     NameIndex(ByteView octets, std::shared_ptr<const void> keeper, const Layout& layout);
-    // The entry that a name will most likely turn out to be.
-    struct Candidate {
-        std::uint32_t id = 0;
-        std::uint8_t label_count = 0;  // of the name's suffix that is to be compared
-        EntryKind kind = EntryKind::exact;
-        bool is_some = false;  // if not, no entry matches
-    };
     std::optional<EntryId> probe(std::uint64_t fingerprint, dns::NameView name,
                                  EntryKind kind) const;
-    Candidate candidate_of(const dns::FoldedName& name) const;
-    bool offer(std::uint64_t fingerprint, EntryKind kind, Candidate& candidate) const;
-    void find_some(std::span<const dns::FoldedName* const> names,
-                   std::span<std::optional<Match>> matches) const;
+    struct Probe;
+    Probe probe_of(const dns::FoldedName& name, std::size_t labels_less) const;
+    void probe_one_by_one(LookUp& look_up, const dns::FoldedName& name) const;
+    bool offer(std::uint64_t fingerprint, EntryKind kind, LookUp& look_up) const;
     // The wire form of an entry's name; empty if the file lies.
     ByteView stored(std::uint32_t id) const;
 
