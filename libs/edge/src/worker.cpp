@@ -345,7 +345,7 @@ void Worker::find_tables(const Day& day, Group& group) {
 
 void Worker::find_rows(Group& group) {
     for (Slot& slot : group.frames()) {
-        if (slot.table != nullptr) {
+        if (slot.match && slot.table != nullptr) {
             slot.row = slot.table->row_within_limit(static_cast<std::uint32_t>(slot.match->id));
         }
     }
