@@ -68,8 +68,9 @@ TEST(BoundedQueue, WhoWaitsForRoomGoesOnWhenThereIsSome) {
     EXPECT_EQ(count, 1000U);
 }
 
-void let_others_run() {
-    for (int i = 0; i < 1000; ++i) {
+// Gives way to others `times` times, or until the queue has `size` items.
+void let_others_run(const BoundedQueue<int>& queue, int times, std::size_t size) {
+    for (int i = 0; i < times && queue.size() != size; ++i) {
         std::this_thread::yield();
     }
 }
@@ -82,9 +83,9 @@ bool leaves_one_place_free() {
         queue.push(i);
     }
     std::thread pushing([&queue] { queue.push(4); });
-    let_others_run();
+    let_others_run(queue, 1000, 5);
     EXPECT_EQ(queue.pop(), 0);
-    let_others_run();
+    let_others_run(queue, 20'000, 4);
     const bool is_left = queue.size() == 3;
     EXPECT_EQ(queue.pop(), 1);
     pushing.join();
