@@ -273,11 +273,9 @@ NameIndex::Probe NameIndex::probe_of(const dns::FoldedName& name, std::size_t la
     const std::size_t labels = name.label_count();
     const std::size_t left = labels - std::min(labels_less, labels);
     Probe probe;
-    probe.is_asked =
-        static_cast<unsigned>(labels_less == 0) |
-        (static_cast<unsigned>(left > 0) &
-         static_cast<unsigned>(suffix_label_counts_ >> std::min<std::size_t>(left, 63)));
-    probe.is_asked &= 1U;
+    const bool has_suffixes = (suffix_label_counts_ & label_count_bit(left)) != 0;
+    probe.is_asked = static_cast<unsigned>(labels_less == 0) |
+                     (static_cast<unsigned>(left > 0) & static_cast<unsigned>(has_suffixes));
     const std::size_t asked = labels - (labels_less & (std::size_t{0} - probe.is_asked));
     probe.fingerprint = name.fingerprint(asked);
     probe.bucket = buckets_ + bucket_for(probe.fingerprint, bucket_count_) * bucket_size;
