@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <limits>
+#include <mutex>
 #include <system_error>
 #include <utility>
 
@@ -31,6 +33,23 @@ constexpr std::uint32_t packet_overhead_max = 8U << 10U;
 void init_library() {
     static const int code = mosquitto_lib_init();
     TAPIR_ASSERT(code == MOSQ_ERR_SUCCESS);
+}
+
+// Dials, and does not wait for TCP. The first to get so far over TLS sets up what all of the
+// library's connections share, again not in a way that threads may share: alone, until one has.
+int dial(mosquitto* library, const Address& address, int keepalive_s) {
+    static std::mutex mutex;
+    static std::atomic<bool> is_set_up{false};
+    std::unique_lock lock(mutex, std::defer_lock);
+    if (address.is_tls && !is_set_up.load()) {
+        lock.lock();
+    }
+    const int code = mosquitto_connect_bind_async(library, address.host.c_str(), address.port,
+                                                  keepalive_s, nullptr);
+    if (address.is_tls && mosquitto_socket(library) >= 0) {
+        is_set_up.store(true);
+    }
+    return code;
 }
 
 class Properties {
@@ -234,8 +253,7 @@ void Connection::connect(const Broker& broker, const Address& address) {
     // fails at once; the properties stay, and the next call, which does not wait, sends them.
     mosquitto_connect_bind_v5(library_, "", 0, options_.keepalive_s, nullptr, properties.get());
     error_.clear();
-    const int code = mosquitto_connect_bind_async(library_, address.host.c_str(), address.port,
-                                                  options_.keepalive_s, nullptr);
+    const int code = dial(library_, address, options_.keepalive_s);
     if (mosquitto_socket(library_) < 0) {
         const bool is_tls = code == MOSQ_ERR_TLS;
         end(is_tls ? Ended::tls : Ended::unreachable, !error_.empty() ? error_

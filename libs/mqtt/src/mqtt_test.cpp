@@ -3,7 +3,9 @@
 
 #include <atomic>
 #include <filesystem>
+#include <latch>
 #include <mutex>
+#include <thread>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -324,6 +326,23 @@ TEST_P(MqttTls, NobodyTakesTheIdOfAnotherWhereItIsTheNameOfTheCertificate) {
     EXPECT_THAT(thief->publish(numbered(0, 1)), ElementsAre(Published::accepted));
     EXPECT_TRUE(world::eventually([&] { return keeper.count() == 1; }));
     EXPECT_EQ(value("tapir_mqtt_disconnects_total{client=\"core\",reason=\"lost\"}"), 0);
+}
+
+// The library's first connection sets up what all share. The leak checker finds what a second one
+// that does so at the same time leaves behind.
+TEST_P(MqttTls, ManyThreadsConnectFirst) {
+    const std::vector<Message> one = numbered(0, 1);
+    std::latch together(8);
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < 8; ++i) {
+        threads.emplace_back([&, i] {
+            const auto outbox =
+                open_publisher(broker("edge-1"), {.client_id = "edge-" + std::to_string(i)}, parts_)
+                    .take();
+            together.arrive_and_wait();
+            EXPECT_THAT(outbox->publish(one), ElementsAre(Published::unheard));
+        });
+    }
 }
 
 TEST_P(MqttTls, NeverBelievesAWrongAuthority) {

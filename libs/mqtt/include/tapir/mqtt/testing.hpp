@@ -9,6 +9,7 @@
 // Keeps sessions below `folder`, which must exist. Ends the process if there is no mosquitto.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <csignal>
@@ -16,6 +17,7 @@
 #include <fstream>
 #include <memory>
 #include <optional>
+#include <random>
 #include <string>
 #include <thread>
 
@@ -125,14 +127,24 @@ private:
         out.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
         return out;
     }
+    // By chance from below the ports that the kernel gives to whoever connects: one of those may be
+    // somebody's before the broker is there, or while it is away.
     static std::uint16_t free_port() {
-        const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        sockaddr_in at = loopback(0);
-        socklen_t size = sizeof at;
-        TAPIR_ASSERT(::bind(socket, reinterpret_cast<sockaddr*>(&at), size) == 0);
-        TAPIR_ASSERT(::getsockname(socket, reinterpret_cast<sockaddr*>(&at), &size) == 0);
-        ::close(socket);
-        return ntohs(at.sin_port);
+        unsigned end_of_free = 0;
+        std::ifstream("/proc/sys/net/ipv4/ip_local_port_range") >> end_of_free;
+        TAPIR_ASSERT(end_of_free > 0);
+        std::uniform_int_distribution<unsigned> any(10'000, std::max(end_of_free, 20'000U) - 1);
+        std::random_device chance;
+        for (;;) {
+            const auto port = static_cast<std::uint16_t>(any(chance));
+            const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+            sockaddr_in at = loopback(port);
+            const bool is_free = ::bind(socket, reinterpret_cast<sockaddr*>(&at), sizeof at) == 0;
+            ::close(socket);
+            if (is_free) {
+                return port;
+            }
+        }
     }
     void end(int signal) {
         if (process_ > 0) {
