@@ -22,6 +22,7 @@ from tools import BIN, CORE, OTHER_CORE, fail, pinned, say
 
 def run_edge(names, frames, profile, source, workers=1, stages=False, cores=CORE):
     """One run of bench_edge: its JSON. `cores` as taskset has them."""
+    tools.touch_memory()
     with tempfile.TemporaryDirectory(dir=tools.WORK, prefix="edge-") as folder:
         socket = f"{folder}/dnstap.sock"
         command = [BIN / "bench_edge", "--names", names, "--frames", frames, "--state", f"{folder}/state", "--profile", profile,
