@@ -94,36 +94,4 @@ void append_frame(Bytes& out, const MessageParts& parts) {
     append_number(out, 15, 1);
 }
 
-std::optional<MessageType> peek_type(ByteView frame) {
-    constexpr std::byte message_tag{14U << 3U | 2U};
-    constexpr std::byte type_tag{1U << 3U};
-    std::size_t at = 0;
-    // Tag and number, and at least two octets of what follows.
-    while (at + 3 < frame.size()) {
-        const std::byte tag = frame[at++];
-        std::size_t value = 0;
-        for (unsigned shift = 0; shift < 21 && at < frame.size(); shift += 7) {
-            const auto octet = std::to_integer<std::size_t>(frame[at++]);
-            value |= (octet & 0x7FU) << shift;
-            if (octet < 0x80) {
-                break;
-            }
-        }
-        if (tag == message_tag) {
-            if (at + 1 >= frame.size() || frame[at] != type_tag ||
-                frame[at + 1] >= std::byte{0x80}) {
-                return std::nullopt;
-            }
-            return static_cast<MessageType>(std::to_integer<std::uint32_t>(frame[at + 1]));
-        }
-        const auto wire = std::to_integer<unsigned>(tag) & 7U;
-        if (wire == 2) {
-            at += value;
-        } else if (wire != 0) {
-            return std::nullopt;
-        }
-    }
-    return std::nullopt;
-}
-
 }  // namespace tapir::dnstap

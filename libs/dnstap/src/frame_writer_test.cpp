@@ -1,8 +1,6 @@
 // What is written is read back the same, and a peek at the type sees what reading sees.
 #include "tapir/dnstap/frame_writer.hpp"
 
-#include <fstream>
-#include <iterator>
 #include <string>
 
 #include <gtest/gtest.h>
@@ -52,7 +50,6 @@ RC_GTEST_PROP(FrameWriter, IsReadBackTheSame, ()) {
     const auto read = Message::parse(frame);
     RC_ASSERT(read.has_value());
     RC_ASSERT(read->type == *parts.type);
-    RC_ASSERT(peek_type(frame) == parts.type);
     RC_ASSERT(read->protocol == parts.protocol);
     RC_ASSERT(read->family.has_value() == !client.empty());
     RC_ASSERT(read->query_address.is_absent() == client.empty());
@@ -87,27 +84,6 @@ TEST(FrameRing, KeepsTheLastFrames) {
             ASSERT_EQ(Message::parse(views[i - back])->query_port, port(i - back));
         }
     }
-}
-
-TEST(PeekType, SeesWhatReadingSees) {
-    for (const char* name : {"unbound-1.17.1-all", "bind-9.18.49-all", "kresd-5.6.0-client",
-                             "pdns-recursor-4.8.8-resolver", "dnsdist-1.7.3-client"}) {
-        std::ifstream in(std::string(TAPIR_GOLDEN) + "/" + name + ".fstrm", std::ios::binary);
-        const std::string octets((std::istreambuf_iterator<char>(in)), {});
-        FstrmReader reader(as_bytes(octets));
-        std::size_t count = 0;
-        while (const auto frame = reader.next()) {
-            ASSERT_EQ(peek_type(*frame), Message::parse(*frame)->type) << name;
-            ++count;
-        }
-        EXPECT_GT(count, 100U);
-    }
-    EXPECT_EQ(peek_type({}), std::nullopt);
-    EXPECT_EQ(peek_type(undecodable_frame), std::nullopt);
-}
-
-RC_GTEST_PROP(PeekType, StaysInsideWhateverComes, (const std::vector<std::uint8_t>& octets)) {
-    (void)peek_type(std::as_bytes(std::span(octets)));
 }
 
 }  // namespace

@@ -13,7 +13,7 @@ static_assert(frames_abreast <= dnstap::frames_kept);
 Result<void> read_frame_stream(ByteView file, const std::string& path, Pipeline& pipeline,
                                const Log& log, CaptureReport& report) {
     dnstap::FstrmReader reader(file);
-    report.frames = pipeline.add_all(reader);
+    report.frames = pipeline.add_all(reader).frames;
     report.oversized = reader.frames_oversized();
     report.state = dnstap::to_string(reader.state());
     pipeline.add_unread(Fate::frame_oversized, report.oversized);
@@ -36,7 +36,7 @@ Result<void> read_frame_stream(ByteView file, const std::string& path, Pipeline&
 Result<void> read_packets(ByteView file, const std::string& path, Pipeline& pipeline,
                           const Log& log, CaptureReport& report) {
     pcap::DnsReader reader(file);
-    report.frames = pipeline.add_all(reader);
+    report.frames = pipeline.add_all(reader).frames;
     report.state = pcap::to_string(reader.state());
     report.packets.emplace();
     for (std::size_t i = 0; i < pcap::packet_fate_count; ++i) {

@@ -31,16 +31,6 @@ Placed DataClock::place(std::optional<UtcTime> time) {
         return {.minute = minute(), .timing = Timing::without_time, .turned = false};
     }
     const std::int64_t second = time->seconds();
-    if (said_ && said_->second == second) {
-        return said_->placed;  // most frames are of the second of the one before
-    }
-    const Placed placed = place_at(second);
-    said_ = Said{.second = second, .placed = placed};
-    said_->placed.turned = false;
-    return placed;
-}
-
-Placed DataClock::place_at(std::int64_t second) {
     Placed placed{.minute = minute(), .timing = Timing::in_time, .turned = false};
     const Minute own = minute_of(second);
     bounds_ = bounds_ ? Bounds{std::min(bounds_->first, own), std::max(bounds_->end, own + 1)}
@@ -73,7 +63,6 @@ bool DataClock::tick(UtcTime now) {
     }
     const Minute before = minute();
     second_ = second;
-    said_.reset();
     return minute() != before;
 }
 

@@ -71,15 +71,7 @@ public:
 private:
     enum class Kind : std::uint8_t { data, live, single };
 
-    Placed place_at(std::int64_t second);
-
     Kind kind_ = Kind::data;
-    // What was said of the second that was placed last; nothing once the clock has moved since.
-    struct Said {
-        std::int64_t second;
-        Placed placed;
-    };
-    std::optional<Said> said_;
     std::optional<std::int64_t> second_;
     std::optional<Bounds> bounds_;
 };

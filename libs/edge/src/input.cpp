@@ -111,21 +111,6 @@ struct InputCounters {
     UpstreamLoss loss;
 };
 
-// Frames on their way into the pipeline, looked at for the estimate of what was lost.
-template <class Frames>
-struct Watched {
-    Frames& frames;
-    UpstreamLoss::Connection& loss;
-
-    std::optional<ByteView> next() {
-        const auto frame = frames.next();
-        if (frame) {
-            loss.see(*frame);
-        }
-        return frame;
-    }
-};
-
 class StreamInput final : public Input {
 public:
     StreamInput(std::string name, Kind kind, const Limits& limits, Pipeline& pipeline,
@@ -162,7 +147,6 @@ private:
     void serve_dnstap(net::ByteStream& stream) {
         dnstap::FrameStreamServer frames;
         UpstreamLoss::Connection loss(counts_.loss, name_);
-        Watched<dnstap::FrameStreamServer> watched{frames, loss};
         std::uint64_t oversized = 0;
         Rest rest(clock_);
         std::optional<std::size_t> limit;  // of ours, that ended it
@@ -178,7 +162,7 @@ private:
                 break;
             }
             frames.commit(*got);
-            take(watched, loss);
+            take(frames, loss);
             if (is_handshake && frames.state() != dnstap::StreamState::handshake) {
                 is_handshake = false;
                 stream.limit_reads({.pause_max = limits_.idle_max, .whole_max = {}});
@@ -211,7 +195,6 @@ private:
     void serve_powerdns(net::ByteStream& stream) {
         powerdns::MessageStream messages;
         UpstreamLoss::Connection loss(counts_.loss, name_);
-        Watched<powerdns::MessageStream> watched{messages, loss};
         std::array<std::uint64_t, powerdns::message_error_count> known{};
         Rest rest(clock_);
         std::optional<std::size_t> limit;
@@ -225,7 +208,7 @@ private:
                 break;
             }
             messages.commit(*got);
-            take(watched, loss);
+            take(messages, loss);
             for (std::size_t i = 0; i < known.size(); ++i) {
                 const std::uint64_t now =
                     messages.translator().errors(static_cast<powerdns::MessageError>(i));
@@ -239,7 +222,9 @@ private:
 
     template <class Frames>
     void take(Frames& frames, UpstreamLoss::Connection& loss) {
-        frames_.add(pipeline_.add_all(frames));
+        const Added added = pipeline_.add_all(frames);
+        frames_.add(added.frames);
+        loss.see(added);
         // Nothing more to read at once: what there is goes on.
         pipeline_.flush();
         loss.show();

@@ -279,12 +279,9 @@ TEST(Inputs, TakeDnstapOverTls) {
 TEST(UpstreamLoss, IsTheImbalanceOfAConnectionThatCarriesBoth) {
     Counters counters;
     UpstreamLoss loss(counters);
-    const auto frame = [](dnstap::MessageType type) {
-        return frame_of({.client = client_of(1), .type = type});
-    };
-    const Bytes query = frame(dnstap::MessageType::client_query);
-    const Bytes response = frame(dnstap::MessageType::client_response);
-    const Bytes other = frame(dnstap::MessageType::resolver_response);
+    constexpr Added query{.frames = 1, .client_queries = 1};
+    constexpr Added response{.frames = 1, .client_responses = 1};
+    constexpr Added other{.frames = 1};
     const std::string gauge = "tapir_edge_connection_imbalance{input=\"i\",connection=\"1\"}";
     {
         UpstreamLoss::Connection connection(loss, "i");
@@ -314,6 +311,22 @@ TEST(UpstreamLoss, IsTheImbalanceOfAConnectionThatCarriesBoth) {
         EXPECT_EQ(counters.value(gauge), -1) << "the place is used again";
     }
     EXPECT_EQ(counters.value("tapir_edge_upstream_missing_total{message=\"query\"}"), 1);
+}
+
+TEST(Inputs, CountWhatAConnectionIsMissing) {
+    const TemporaryFolder folder;
+    Rig rig({"input.unix=" + folder / "a.sock"});
+    ASSERT_EQ(rig.open(), "");
+    const auto of_type = [](dnstap::MessageType type) {
+        return frame_of({.client = client_of(1), .type = type});
+    };
+    const Bytes query = of_type(dnstap::MessageType::client_query);
+    const Bytes response = of_type(dnstap::MessageType::client_response);
+    const Bytes other = of_type(dnstap::MessageType::resolver_response);
+    ASSERT_TRUE(rig.connect(folder / "a.sock")
+                    ->write(as_bytes(fstrm_of({query, query, query, other, other, response})))
+                    .has_value());
+    rig.expect("tapir_edge_upstream_missing_total{message=\"response\"}", 2);
 }
 
 // The whole of what five resolvers sent, quirks and all: each frame has a fate, and no response is

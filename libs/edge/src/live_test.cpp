@@ -1,7 +1,10 @@
 // What the daemon does besides: sockets, uploads, keys, consent, and wrong input.
+#include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -216,20 +219,22 @@ public:
     std::uint64_t batches = 0;
 };
 
+std::shared_ptr<const Lists> no_lists() {
+    world::SystemFiles files;
+    return load_lists(files, settings_of({}), privacy::Profile::standard).take();
+}
+
 // One worker, whose answers nobody takes while the consumer's gate is held.
 struct StuckPipeline {
     StuckConsumer consumer;
-    Pipeline pipeline{settings(), lists(), DayKeys(public_test_day_key()), DataClock(), consumer};
+    Pipeline pipeline{settings(), no_lists(), DayKeys(public_test_day_key()), DataClock(),
+                      consumer};
 
 private:
     static PipelineSettings settings() {
         PipelineSettings out;
         out.drops_when_full = true;
         return out;
-    }
-    static std::shared_ptr<const Lists> lists() {
-        world::SystemFiles files;
-        return load_lists(files, settings_of({}), privacy::Profile::standard).take();
     }
 };
 
@@ -264,6 +269,93 @@ TEST(Pipeline, KeepsManySmallReadsOfABurst) {
     }
     stuck.pipeline.finish();
     EXPECT_EQ(stuck.pipeline.take_dispatcher_fates().of(Fate::dropped_overload), 0U);
+}
+
+// Holds each worker in its first batch, until it is released.
+class Gatekeeper final : public StageWatch {
+public:
+    void reached(WorkerStage /*stage*/) override {
+        const auto me = std::this_thread::get_id();
+        std::unique_lock lock(mutex_);
+        if (std::ranges::find(held_, me) == held_.end()) {
+            held_.push_back(me);
+        }
+        changed_.wait(
+            lock, [&] { return all_are_released_ || (released_ && held_.at(*released_) == me); });
+    }
+    std::size_t held() {
+        const std::lock_guard lock(mutex_);
+        return held_.size();
+    }
+    void release(std::optional<std::size_t> one) {
+        {
+            const std::lock_guard lock(mutex_);
+            released_ = one;
+            all_are_released_ = !one;
+        }
+        changed_.notify_all();
+    }
+
+private:
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    std::vector<std::thread::id> held_;
+    std::optional<std::size_t> released_;
+    bool all_are_released_ = false;
+};
+
+// Which worker is held and whose turn it was is chance: in some of the turns they are the same.
+TEST(Pipeline, ASourceThatWaitsGoesOnWithAnyWorker) {
+    const Bytes frame = frame_of({.client = client_of(1)});
+    constexpr std::uint64_t batches = 100;
+    for (int turn = 0; turn < 8; ++turn) {
+        Gatekeeper keeper;
+        StuckConsumer consumer;
+        PipelineSettings settings;
+        settings.workers = 2;
+        settings.worker.watch = &keeper;
+        Pipeline pipeline(settings, no_lists(), DayKeys(public_test_day_key()), DataClock(),
+                          consumer);
+        std::atomic<std::uint64_t> added{0};
+        std::thread source([&] {
+            for (std::uint64_t i = 0; i < batches * batch_frame_count_max; ++i) {
+                pipeline.add(frame);
+                added.fetch_add(1);
+            }
+            pipeline.flush();
+        });
+        // Each has one batch in its hands and a full queue; the source has another one to give.
+        const std::uint64_t full = (2 * (batch_queue_paced + 1) + 1) * batch_frame_count_max;
+        const bool is_full =
+            world::eventually([&] { return keeper.held() == 2 && added.load() == full; });
+        keeper.release(static_cast<std::size_t>(turn % 2));
+        const bool goes_on =
+            world::eventually([&] { return added.load() == batches * batch_frame_count_max; });
+        keeper.release({});
+        source.join();
+        pipeline.finish();
+        EXPECT_TRUE(is_full) << turn;
+        EXPECT_TRUE(goes_on) << turn;
+        EXPECT_EQ(consumer.batches, batches);
+    }
+}
+
+TEST(Pipeline, ASecondIsPlacedAnewWhenTheClockHasMoved) {
+    StuckConsumer consumer;
+    PipelineSettings settings;
+    settings.workers = 0;
+    Pipeline pipeline(settings, no_lists(), DayKeys(public_test_day_key()),
+                      DataClock::live(UtcTime::from_seconds(t0)), consumer);
+    const Bytes frame = frame_of({.client = client_of(1), .time = t0 + 61});
+    pipeline.add(frame);
+    pipeline.add(frame);
+    EXPECT_EQ(pipeline.timing(Timing::future), 2U);
+    pipeline.tick(UtcTime::from_seconds(t0 + 61));
+    pipeline.add(frame);
+    pipeline.add(frame);
+    EXPECT_EQ(pipeline.timing(Timing::future), 2U);
+    EXPECT_EQ(pipeline.timing(Timing::in_time), 2U);
+    pipeline.finish();
 }
 
 // The requests as a core sees them.

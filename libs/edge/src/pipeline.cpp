@@ -7,6 +7,7 @@ namespace tapir::edge {
 namespace {
 
 constexpr std::int64_t minutes_in_day = 1440;
+constexpr std::uint32_t ns_in_second = 1'000'000'000;
 
 }  // namespace
 
@@ -47,6 +48,7 @@ Pipeline::Pipeline(const PipelineSettings& settings, const std::shared_ptr<const
     for (const auto& lane : lanes_) {
         lane->thread = std::thread([this, &lane = *lane] {
             while (auto order = lane.orders.pop()) {
+                tell_of_room(lane);
                 obey(lane, *order);
             }
         });
@@ -76,28 +78,45 @@ Pipeline::~Pipeline() {
     finish();
 }
 
-void Pipeline::add(std::span<const ByteView> frames) {
+Added Pipeline::add(std::span<const ByteView> frames) {
     const std::lock_guard lock(mutex_);
+    Added added{.frames = frames.size()};
     for (const ByteView frame : frames) {
-        add_locked(frame);
+        add_locked(frame, added);
     }
     for (std::size_t i = 0; i < timing_count; ++i) {
         timings_.at(i).fetch_add(std::exchange(timings_since_.at(i), 0), std::memory_order_relaxed);
     }
+    return added;
+}
+
+// Field by field: to copy what has just been written in parts would wait for them.
+Pipeline::Timed Pipeline::time_of(const dnstap::ResponseFields& message) {
+    const bool has_second = message.response_time_s && message.response_time_ns < ns_in_second;
+    if (has_second && last_second_ && *message.response_time_s == last_second_->second) [[likely]] {
+        return last_second_->timed;
+    }
+    const auto time = message.response_time();
+    const Timed timed{.placed = clock_.place(time), .minute = time ? time->minute() : UtcTime()};
+    last_second_.reset();
+    if (time && has_second) {
+        last_second_ = {.second = *message.response_time_s, .timed = timed};
+        last_second_->timed.placed.turned = false;
+    }
+    return timed;
 }
 
 // A frame is read where it comes from: there it is in the cache. The memory that it is copied to
 // was last used by other cores.
-void Pipeline::add_locked(ByteView frame) {
+void Pipeline::add_locked(ByteView frame, Added& added) {
     open_batch_.prefetch();
     dnstap::ResponseFields& message = fields_;
     const auto error = message.assign(frame);
-    Placed placed{.minute = clock_.minute(), .timing = Timing::in_time, .turned = false};
-    std::optional<UtcTime> time;
+    Timed timed{.placed = {.minute = clock_.minute()}, .minute = {}};
+    const Placed& placed = timed.placed;
     if (!error && !dnstap::is_query(message.type)) {
         const bool was_started = clock_.has_started();
-        time = message.response_time();
-        placed = clock_.place(time);
+        timed = time_of(message);
         ++timings_since_.at(static_cast<std::size_t>(placed.timing));
         if (placed.turned) {
             // What came before the turn is counted before it; this frame starts the next batch.
@@ -127,8 +146,10 @@ void Pipeline::add_locked(ByteView frame) {
         item.error = error;
         return;
     }
+    added.client_queries += message.type == dnstap::MessageType::client_query ? 1U : 0U;
+    added.client_responses += message.type == dnstap::MessageType::client_response ? 1U : 0U;
     item.type = message.type;
-    item.response_minute = time ? time->minute() : UtcTime();
+    item.response_minute = timed.minute;
     item.client = message.query_address.in_copy(frame, copy);
     item.transport = listeners_.transport_of(message);
     item.has_response = message.response_message.has_value();
@@ -157,6 +178,7 @@ void Pipeline::tick(UtcTime now) {
     const std::lock_guard lock(mutex_);
     const bool was_started = clock_.has_started();
     flush_locked();
+    last_second_.reset();
     if (clock_.tick(now)) {
         turn(was_started);
     }
@@ -200,24 +222,40 @@ void Pipeline::flush_locked() {
     }
     FrameBatch batch = std::exchange(open_batch_, pool_.take(0));
     batch.day = keys_.current();
+    push_to_a_lane(std::move(batch));
+    run_here();
+}
+
+// If all lanes are full, drops it or waits for any of them: a worker whose core others use may take
+// long, and the next one would have nothing to do meanwhile.
+void Pipeline::push_to_a_lane(FrameBatch batch) {
     const std::size_t frames = batch.items().size();
-    const std::size_t number = shortest_lane();
-    Lane& lane = *lanes_[number];
-    if (drops_when_full_) {
-        Order order(std::move(batch));
-        if (!lane.orders.try_push(order)) {
+    Order order(std::move(batch));
+    for (;;) {
+        const std::uint32_t rooms = rooms_.load(std::memory_order_acquire);
+        const std::size_t number = shortest_lane();
+        if (lanes_[number]->orders.try_push(order)) {
+            steps_.push_over(FromLane{number});
+            next_lane_ = (number + 1) % lanes_.size();
+            return;
+        }
+        if (drops_when_full_) {
             fates_.add(Fate::dropped_overload, frames);
             if (auto* dropped = std::get_if<FrameBatch>(&order)) {
                 pool_.give_back(std::move(*dropped));
             }
             return;
         }
-    } else {
-        lane.orders.push(Order(std::move(batch)));
+        rooms_.wait(rooms, std::memory_order_acquire);
     }
-    steps_.push_over(FromLane{number});
-    next_lane_ = (number + 1) % lanes_.size();
-    run_here();
+}
+
+// Where half of a lane is free, not at each batch: who waits is woken for some at once.
+void Pipeline::tell_of_room(const Lane& lane) {
+    if (!drops_when_full_ && lane.orders.size() <= batch_queue_paced / 2) {
+        rooms_.fetch_add(1, std::memory_order_release);
+        rooms_.notify_one();
+    }
 }
 
 // Workers share their cores with others, this thread among them, and are not equally fast. Of equal

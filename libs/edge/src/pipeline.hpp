@@ -76,6 +76,20 @@ struct PipelineSettings {
     Histogram* delay = nullptr;
 };
 
+// Frames that were added, and how many of them are of the types that come in pairs.
+struct Added {
+    std::uint64_t frames = 0;
+    std::uint64_t client_queries = 0;
+    std::uint64_t client_responses = 0;
+
+    Added& operator+=(const Added& more) {
+        frames += more.frames;
+        client_queries += more.client_queries;
+        client_responses += more.client_responses;
+        return *this;
+    }
+};
+
 // How much a worker has before it, and holds.
 struct LaneLoad {
     std::size_t batches_waiting = 0;
@@ -91,23 +105,22 @@ public:
     ~Pipeline();
 
     // Copies the frames.
-    void add(std::span<const ByteView> frames);
+    Added add(std::span<const ByteView> frames);
     void add(ByteView frame) { add(std::span(&frame, 1)); }
-    // Every frame that `frames.next()` has ready; how many they were.
+    // Every frame that `frames.next()` has ready.
     template <class Frames>
-    std::uint64_t add_all(Frames& frames) {
+    Added add_all(Frames& frames) {
         std::array<ByteView, frames_abreast> some;
         std::size_t count = 0;
-        std::uint64_t all = 0;
+        Added all;
         while (const auto frame = frames.next()) {
             some[count++] = *frame;
-            ++all;
             if (count == some.size()) {
-                add(some);
+                all += add(some);
                 count = 0;
             }
         }
-        add(std::span(some).first(count));
+        all += add(std::span(some).first(count));
         return all;
     }
     // Frames that never came here as octets: oversized, truncated.
@@ -176,10 +189,23 @@ private:
     };
     using Step = std::variant<FromLane, Begin, Close, Cut, NewLists>;
 
-    void add_locked(ByteView frame);
+    // When a response was given: where it counts, and the minute that it says, 1970 without a time.
+    struct Timed {
+        Placed placed;
+        UtcTime minute;
+    };
+    struct TimedSecond {
+        std::uint64_t second;
+        Timed timed;
+    };
+
+    void add_locked(ByteView frame, Added& added);
+    Timed time_of(const dnstap::ResponseFields& message);
     void turn(bool was_started);
     void flush_locked();
     std::size_t shortest_lane() const;
+    void push_to_a_lane(FrameBatch batch);
+    void tell_of_room(const Lane& lane);
     void close_locked(Minute minute);
     void obey(Lane& lane, Order& order);
     void take(const Step& step);
@@ -199,6 +225,8 @@ private:
     BatchPool pool_;
     FrameBatch open_batch_{0};
     dnstap::ResponseFields fields_;  // of the frame that is looked at
+    // Of the frame before: most are of the same second. Nothing once the clock has moved since.
+    std::optional<TimedSecond> last_second_;
     std::set<Minute> open_minutes_;
     std::shared_ptr<const Lists> next_lists_;  // that wait for the turn of the minute
     std::size_t next_lane_ = 0;                // if all are equal
@@ -208,6 +236,7 @@ private:
     std::array<std::atomic<std::uint64_t>, timing_count> timings_{};
 
     std::vector<std::unique_ptr<Lane>> lanes_;
+    std::atomic<std::uint32_t> rooms_{0};  // how often a lane had much room again
     BoundedQueue<Step> steps_;
     std::thread collector_;
 };

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "tapir/dnstap/frame_writer.hpp"
-
 namespace tapir::edge {
 namespace {
 
@@ -48,10 +46,9 @@ UpstreamLoss::Connection::~Connection() {
     loss_.places_.with([this](auto& places) { places[input_][place_] = false; });
 }
 
-void UpstreamLoss::Connection::see(ByteView frame) {
-    const auto type = dnstap::peek_type(frame);
-    queries_ += type == dnstap::MessageType::client_query ? 1U : 0U;
-    responses_ += type == dnstap::MessageType::client_response ? 1U : 0U;
+void UpstreamLoss::Connection::see(const Added& added) {
+    queries_ += added.client_queries;
+    responses_ += added.client_responses;
 }
 
 std::int64_t UpstreamLoss::Connection::imbalance() const {

@@ -8,7 +8,7 @@
 //
 //     UpstreamLoss loss(counters);
 //     auto slot = loss.connection("dnstap-unix");     // one a connection, ends with it
-//     slot.see(frame);  slot.show();                  // show() now and then
+//     slot.see(pipeline.add_all(frames));  slot.show();  // show() now and then
 //
 // tapir_edge_connection_imbalance{input, connection}: queries less responses while it is open.
 // tapir_edge_upstream_missing_total{message}: the same once it has ended, by what is missing.
@@ -20,7 +20,7 @@
 #include <string>
 #include <vector>
 
-#include "tapir/base/bytes.hpp"
+#include "pipeline.hpp"
 #include "tapir/base/counters.hpp"
 #include "tapir/base/guarded.hpp"
 
@@ -38,7 +38,7 @@ public:
         Connection& operator=(const Connection&) = delete;
         ~Connection();
 
-        void see(ByteView frame);
+        void see(const Added& added);
         void show();
 
     private:

@@ -60,8 +60,4 @@ private:
     std::size_t next_ = 0;
 };
 
-// The type of the message in a frame as resolvers write it, by a look at its first octets. Nothing
-// if it lies elsewhere: for estimates, since a frame may be none and still show a type.
-std::optional<MessageType> peek_type(ByteView frame);
-
 }  // namespace tapir::dnstap
