@@ -94,14 +94,18 @@ Result<void> EdgeRig::build(const EdgeOptions& options) {
         *outbox_, *seen_, leaf_context(settings, options.profile, "bench"), options.times);
     times_ = options.times;
     const CollectorSettings collecting = collector_settings(settings, options.profile);
-    signing_ = std::make_unique<EventSigner>(options.profile, key_, *seen_, metrics_, log_, *sink_,
-                                             options.workers);
     if (options.workers > 0) {
-        queue_ = std::make_unique<QueuedSink>(*signing_);
+        to_write_ = std::make_unique<QueuedSink>(*sink_);
+    }
+    signing_ = std::make_unique<EventSigner>(
+        options.profile, key_, *seen_, metrics_, log_,
+        to_write_ ? static_cast<BatchSink&>(*to_write_) : *sink_, options.workers);
+    if (options.workers > 0) {
+        to_sign_ = std::make_unique<QueuedSink>(*signing_);
     }
     collector_ =
         std::make_unique<Collector>(collecting, lists_, *seen_, *wildcards_, metrics_, log_,
-                                    queue_ ? static_cast<BatchSink&>(*queue_) : *signing_);
+                                    to_sign_ ? static_cast<BatchSink&>(*to_sign_) : *signing_);
     counting_ = std::make_unique<CountingConsumer>(*collector_, options.times);
     PipelineSettings piping;
     piping.workers = options.workers;
@@ -119,8 +123,9 @@ void EdgeRig::begin() {
 }
 
 void EdgeRig::wait_until_written() const {
-    if (queue_) {
-        queue_->wait_until_done();
+    if (to_sign_) {
+        to_sign_->wait_until_done();
+        to_write_->wait_until_done();
     }
 }
 
@@ -132,8 +137,9 @@ void EdgeRig::finish() {
         collector_->finish(pipeline_->bounds(), UtcTime());
         finish_cpu_s_ = thread_cpu_s() - start;
     }
-    if (queue_) {
-        queue_->finish();
+    if (to_sign_) {
+        to_sign_->finish();
+        to_write_->finish();
     }
     fates_ = collector_->fates();
     fates_.add(pipeline_->take_dispatcher_fates());

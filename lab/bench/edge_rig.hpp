@@ -92,7 +92,7 @@ private:
     std::uint64_t names_ = 0;
 };
 
-// As the daemon has it: batches are signed and written in a thread of their own.
+// As the daemon has it: batches are signed in a thread, and written in another one.
 class QueuedSink final : public edge::BatchSink {
 public:
     explicit QueuedSink(edge::BatchSink& behind) : behind_(behind), queue_(behind_) {}
@@ -143,7 +143,8 @@ public:
     const edge::Suppressed& suppressed() const { return collector_->totals(); }
     // CPU time of what is done once a minute: gate of rows, files, signatures, ledger, disk.
     double minutes_cpu_s() const {
-        return counting_->minutes_cpu_s() + finish_cpu_s_ + (queue_ ? queue_->cpu_s() : 0);
+        return counting_->minutes_cpu_s() + finish_cpu_s_ + (to_sign_ ? to_sign_->cpu_s() : 0) +
+               (to_write_ ? to_write_->cpu_s() : 0);
     }
     std::uint64_t batches() const { return sink_->batches(); }
     std::uint64_t names_remembered() const { return sink_->names(); }
@@ -164,8 +165,9 @@ private:
     std::unique_ptr<edge::Seen> seen_;
     std::optional<edge::Wildcards> wildcards_;
     std::unique_ptr<OutboxSink> sink_;
+    std::unique_ptr<QueuedSink> to_write_;  // where there are threads
     std::unique_ptr<edge::EventSigner> signing_;
-    std::unique_ptr<QueuedSink> queue_;  // where there are threads
+    std::unique_ptr<QueuedSink> to_sign_;
     std::unique_ptr<edge::Collector> collector_;
     std::unique_ptr<CountingConsumer> counting_;
     std::unique_ptr<edge::Pipeline> pipeline_;

@@ -1,9 +1,10 @@
 // Between the collector and the outbox.
 //
 //     BatchWriter writer(outbox, seen, context, salts, [] { ... });
-//     EventSigner signer(profile, key, seen, metrics, log, writer);   // in the caller's thread
-//     BatchQueue queue(signer);                                       // ... or in one of its own
-//     Collector collector(..., queue);
+//     BatchQueue writing(writer);          // in a thread of its own, or else in that which signs
+//     EventSigner signer(profile, key, seen, metrics, log, writing);
+//     BatchQueue signing(signer);          // ... or else in that which counts
+//     Collector collector(..., signing);
 #pragma once
 
 #include <deque>
@@ -20,7 +21,7 @@
 
 namespace tapir::edge {
 
-inline constexpr std::size_t batches_to_write_max = 16;
+inline constexpr std::size_t batches_queued_max = 8;  // in each queue
 inline constexpr std::size_t batches_unwritten_max = 60;
 inline constexpr std::size_t names_usual_max = 4096;  // in a batch; with more it takes megabytes
 inline constexpr std::size_t unwritten_size_max = 64U << 20U;  // octets
@@ -113,11 +114,12 @@ private:
     std::size_t unwritten_size_ = 0;    // octets of their payloads
 };
 
-// Hands batches on in a thread of its own, so that a slow disk does not hold up the counting.
+// Hands batches on in a thread of its own: neither the disk nor the signatures of a minute in which
+// many names leave hold up the counting, and while one batch is written the next one is signed.
 class BatchQueue final : public BatchSink {
 public:
     explicit BatchQueue(BatchSink& behind)
-        : behind_(behind), batches_(batches_to_write_max), thread_([this] {
+        : behind_(behind), batches_(batches_queued_max), thread_([this] {
               while (auto batch = batches_.pop()) {
                   hand_on(std::move(*batch));
               }
@@ -137,7 +139,7 @@ public:
 
 private:
     void hand_on(ReadyBatch&& batch) {
-        const bool is_large = batch.released.size() > names_usual_max;
+        const bool is_large = batch.names.size() > names_usual_max;
         behind_.take(std::move(batch));
         if (is_large) {
             world::give_back_memory();

@@ -1,7 +1,7 @@
 // Between the collector and whoever takes batches: makes the events of a batch.
 //
 //     EventSigner signing(profile, key, seen, metrics, log, sink, workers);
-//     BatchQueue queue(signing);                 // in a thread of its own
+//     BatchQueue queue(signing);  // in a thread of its own; see batch_writer.hpp
 //     Collector collector(..., queue);
 //
 // A signature takes as long as fifty frames: a minute in which many names are released must not

@@ -73,8 +73,9 @@ struct Counting {
     std::shared_ptr<const Lists> lists;
     std::unique_ptr<SeenFolder> known;  // lists of what counts as seen
     std::unique_ptr<BatchWriter> writer;
+    std::unique_ptr<BatchQueue> writing;  // where there are threads for it
     std::unique_ptr<EventSigner> signer;
-    std::unique_ptr<BatchQueue> queue;  // where a thread signs and writes
+    std::unique_ptr<BatchQueue> signing;
     std::unique_ptr<SuspectJournal> journal;
     std::unique_ptr<Suspects> suspects;
     std::unique_ptr<Collector> collector;
@@ -420,13 +421,18 @@ BatchSink& Station::Impl::open_writer(Counting& parts, const SaltSource& salts) 
     parts.writer = std::make_unique<BatchWriter>(
         *outbox, *parts.seen, leaf_context(settings, parts.profile.profile, version), salts,
         options.on_batch, [this] { return sessions->make_room(); });
+    BatchSink* written_by = parts.writer.get();
+    if (options.writes_in_background) {
+        parts.writing = std::make_unique<BatchQueue>(*parts.writer);
+        written_by = parts.writing.get();
+    }
     parts.signer = std::make_unique<EventSigner>(parts.profile.profile, *key, *parts.seen, metrics,
-                                                 ports.log, *parts.writer, worker_count(settings));
+                                                 ports.log, *written_by, worker_count(settings));
     if (!options.writes_in_background) {
         return *parts.signer;
     }
-    parts.queue = std::make_unique<BatchQueue>(*parts.signer);
-    return *parts.queue;
+    parts.signing = std::make_unique<BatchQueue>(*parts.signer);
+    return *parts.signing;
 }
 
 PipelineSettings Station::Impl::pipeline_settings(privacy::Profile profile) {
@@ -563,8 +569,10 @@ void Station::end() {
     self.sessions->end();
     counting.journal->finish();
     counting.collector->finish({}, floor_to(self.ports.clock.now(), counting.interval_s));
-    if (counting.queue) {
-        counting.queue->finish();
+    for (BatchQueue* queue : {counting.signing.get(), counting.writing.get()}) {
+        if (queue != nullptr) {
+            queue->finish();
+        }
     }
     counting.writer->finish();
     self.counting.reset();
