@@ -138,19 +138,29 @@ void Seen::forget_kept() {
     kept_lately_ = 0;
 }
 
+// Written without the lock: a million names take the store seconds, in which others are asked for.
+// Until they are there they are under way, which is as good as being there.
 void Seen::settle(std::span<const std::string> names, Settle how) {
+    if (how == Settle::kept) {
+        write(names);
+    }
     const std::lock_guard lock(mutex_);
-    store::Batch batch;
-    const Bytes value = seen_value(today_);
     for (const std::string& name : names) {
         const auto known = lately_.try_emplace(name, State::under_way).first;
         if (how == Settle::kept) {
             keep(known);
             note(name);
-            batch.put(seen_family, as_bytes(name), value);
         } else if (known->second == State::under_way) {
             lately_.erase(known);
         }
+    }
+}
+
+void Seen::write(std::span<const std::string> names) {
+    store::Batch batch;
+    const Bytes value = seen_value(today_);
+    for (const std::string& name : names) {
+        batch.put(seen_family, as_bytes(name), value);
     }
     if (batch.empty()) {
         return;

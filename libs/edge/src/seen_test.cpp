@@ -2,9 +2,11 @@
 #include "seen.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <memory>
 #include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -354,6 +356,46 @@ TEST_F(SeenTest, PicksUpListsFromItsFolder) {
     EXPECT_NE(lines_.find("1 names, 1 new marks, 1 malformed lines; the first: "),
               std::string::npos)
         << lines_;
+}
+
+// A store in which something happens while it writes.
+class SlowStore final : public store::Store {
+public:
+    Result<std::optional<Bytes>> get(std::string_view family, ByteView key) const override {
+        return store_->get(family, key);
+    }
+    Result<std::unique_ptr<store::Cursor>> scan(std::string_view family, ByteView prefix,
+                                                ByteView from) const override {
+        return store_->scan(family, prefix, from);
+    }
+    std::unique_ptr<store::Reader> snapshot() const override { return store_->snapshot(); }
+    Result<void> write(const store::Batch& batch, store::Durability durability) override {
+        meanwhile();
+        return store_->write(batch, durability);
+    }
+    std::function<void()> meanwhile = [] {};
+
+private:
+    std::unique_ptr<store::Store> store_ = store::open_memory({std::string(seen_family)});
+};
+
+TEST(Seen, IsAskedWhileTheStoreTakesItsTime) {
+    const Log log = Log::to_nowhere();
+    Counters counters;
+    SlowStore store;
+    Seen seen(store, {}, log, counters);
+    const std::vector<std::string> names{"a.se."};
+    EXPECT_TRUE(seen.add("a.se."));
+    store.meanwhile = [&seen] {
+        std::thread([&seen] {
+            EXPECT_EQ(seen.state_of("a.se."), Seen::State::under_way);
+            EXPECT_FALSE(seen.add("a.se."));
+            EXPECT_TRUE(seen.add("b.se."));
+        }).join();
+    };
+    seen.settle(names, Seen::Settle::kept);
+    EXPECT_EQ(seen.state_of("a.se."), Seen::State::kept);
+    EXPECT_EQ(seen.state_of("b.se."), Seen::State::under_way);
 }
 
 }  // namespace
