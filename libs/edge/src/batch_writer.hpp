@@ -139,7 +139,8 @@ public:
 
 private:
     void hand_on(ReadyBatch&& batch) {
-        const bool is_large = batch.names.size() > names_usual_max;
+        // Where its events are made already: once, when it is written.
+        const bool is_large = batch.events.size() > names_usual_max;
         behind_.take(std::move(batch));
         if (is_large) {
             world::give_back_memory();

@@ -138,7 +138,7 @@ void Seen::forget_kept() {
     kept_lately_ = 0;
 }
 
-// Written without the lock: a million names take the store seconds, in which others are asked for.
+// Written without the lock: many names take the store seconds, in which others are asked for.
 // Until they are there they are under way, which is as good as being there.
 void Seen::settle(std::span<const std::string> names, Settle how) {
     if (how == Settle::kept) {

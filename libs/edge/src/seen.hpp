@@ -99,6 +99,7 @@ private:
     using States = boost::unordered_flat_map<std::string, State, NameHash>;
 
     Offered add_if(const std::string& name, std::size_t under_way_max);
+    // Into the store, as of today. Without the lock.
     void write(std::span<const std::string> names);
     // Whether the store has it. If it cannot be read: no.
     bool is_stored(const std::string& name);
