@@ -14,7 +14,8 @@ constexpr std::size_t file_time_size = 20;  // 2024-09-26T18-14-00Z
 constexpr std::int64_t second_ns = 1'000'000'000;
 constexpr std::int64_t minute_ns = 60 * second_ns;
 constexpr std::int64_t hour_ns = 60 * minute_ns;
-constexpr std::size_t number_digits_max = 9;  // of a part of a duration
+constexpr std::size_t number_digits_max = 9;                             // of a part of a duration
+constexpr std::int64_t length_s_max = std::int64_t{100} * 365 * 86'400;  // of an interval
 
 constexpr auto text_column = ColumnType::text;
 constexpr auto count_column = ColumnType::count;
@@ -119,7 +120,6 @@ constexpr std::array<Unit, 7> units{{{'Y', false, std::int64_t{365} * 86'400},
                                      {'H', true, 3'600},
                                      {'M', true, 60},
                                      {'S', true, 1}}};
-constexpr std::int64_t duration_s_max = std::int64_t{100} * 365 * 86'400;
 
 Failure<Error> bad_duration() {
     return fail(Code::invalid, "interval: expected a duration such as PT1M");
@@ -156,10 +156,15 @@ Result<Duration> parse_duration(std::string_view text) {
         fraction_ns = part->fraction_ns;
         ++next;
     }
-    if (seconds > duration_s_max) {
+    if (seconds > length_s_max) {
         return bad_duration();
     }
     return Duration(seconds * second_ns + fraction_ns);
+}
+
+// Of an interval, its fraction cut off; the whole difference may be more than 64 bits hold.
+std::int64_t length_s(const Interval& interval) {
+    return (interval.stop.second().ns() / second_ns) - (interval.start.second().ns() / second_ns);
 }
 
 // Whether start + duration is a time that UtcTime can hold.
@@ -244,6 +249,10 @@ Result<std::optional<Interval>> parse_aggregate_interval(std::string_view text) 
     }
     if (interval.stop < interval.start) {
         return fail(Code::invalid, "interval: the end lies before the start");
+    }
+    // What is read in one form is printed in the other.
+    if (length_s(interval) > length_s_max) {
+        return fail(Code::invalid, "interval: longer than a hundred years of 365 days");
     }
     return std::optional(interval);
 }

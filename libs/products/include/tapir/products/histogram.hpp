@@ -92,7 +92,8 @@ std::string aggregate_interval(const Interval& interval);
 
 // START/DURATION or START/END (ISO 8601), both times with a zone; a day is 86400 s, a month 30 days
 // and a year 365, as the existing receiver counts. The empty text is no interval. Refused:
-// DURATION/END, an end before the start, a start alone, no zone, a date alone.
+// DURATION/END, an end before the start, a start alone, no zone, a date alone, more than a hundred
+// years.
 Result<std::optional<Interval>> parse_aggregate_interval(std::string_view text);
 
 }  // namespace tapir::products
