@@ -27,10 +27,10 @@ void CountingConsumer::on_minute_begin(Minute minute, const std::shared_ptr<cons
     next_.on_minute_begin(minute, day);
 }
 
-void CountingConsumer::on_minute_end(Minute minute, std::optional<MinuteTable>&& table) {
+void CountingConsumer::on_minute_end(Minute minute, std::vector<MinuteTable>&& tables) {
     const StageTimes::Span span(times_, Stage::rows);
     const MinuteWork work(minutes_cpu_s_);
-    next_.on_minute_end(minute, std::move(table));
+    next_.on_minute_end(minute, std::move(tables));
 }
 
 void CountingConsumer::on_lists(const std::shared_ptr<const Lists>& lists) {
@@ -57,22 +57,6 @@ void OutboxSink::take(ReadyBatch&& batch) {
     writer_.take(std::move(batch));
 }
 
-void QueuedSink::Behind::take(ReadyBatch&& batch) {
-    {
-        const MinuteWork work(cpu_s);
-        to.take(std::move(batch));
-    }
-    done.fetch_add(1, std::memory_order_release);
-    done.notify_all();
-}
-
-void QueuedSink::wait_until_done() const {
-    for (std::uint64_t done = behind_.done.load(std::memory_order_acquire); done < handed_;
-         done = behind_.done.load(std::memory_order_acquire)) {
-        behind_.done.wait(done, std::memory_order_acquire);
-    }
-}
-
 Result<std::unique_ptr<EdgeRig>> EdgeRig::open(const EdgeOptions& options) {
     std::unique_ptr<EdgeRig> rig(new EdgeRig());
     TRY(rig->build(options));
@@ -95,17 +79,21 @@ Result<void> EdgeRig::build(const EdgeOptions& options) {
     times_ = options.times;
     const CollectorSettings collecting = collector_settings(settings, options.profile);
     if (options.workers > 0) {
-        to_write_ = std::make_unique<QueuedSink>(*sink_);
+        to_write_ = std::make_unique<QueuedBatches>(*sink_);
     }
     signing_ = std::make_unique<EventSigner>(
         options.profile, key_, *seen_, metrics_, log_,
         to_write_ ? static_cast<BatchSink&>(*to_write_) : *sink_, options.workers);
     if (options.workers > 0) {
-        to_sign_ = std::make_unique<QueuedSink>(*signing_);
+        to_sign_ = std::make_unique<QueuedBatches>(*signing_);
     }
-    collector_ =
-        std::make_unique<Collector>(collecting, lists_, *seen_, *wildcards_, metrics_, log_,
-                                    to_sign_ ? static_cast<BatchSink&>(*to_sign_) : *signing_);
+    rows_ = std::make_unique<RowGate>(collecting, metrics_, log_,
+                                      to_sign_ ? static_cast<BatchSink&>(*to_sign_) : *signing_);
+    if (options.workers > 0) {
+        to_gate_ = std::make_unique<QueuedRows>(*rows_);
+    }
+    collector_ = std::make_unique<Collector>(collecting, lists_, *seen_, *wildcards_, metrics_,
+                                             to_gate_ ? static_cast<RowSink&>(*to_gate_) : *rows_);
     counting_ = std::make_unique<CountingConsumer>(*collector_, options.times);
     PipelineSettings piping;
     piping.workers = options.workers;
@@ -123,7 +111,8 @@ void EdgeRig::begin() {
 }
 
 void EdgeRig::wait_until_written() const {
-    if (to_sign_) {
+    if (to_gate_) {
+        to_gate_->wait_until_done();
         to_sign_->wait_until_done();
         to_write_->wait_until_done();
     }
@@ -137,7 +126,8 @@ void EdgeRig::finish() {
         collector_->finish(pipeline_->bounds(), UtcTime());
         finish_cpu_s_ = thread_cpu_s() - start;
     }
-    if (to_sign_) {
+    if (to_gate_) {
+        to_gate_->finish();
         to_sign_->finish();
         to_write_->finish();
     }

@@ -20,6 +20,7 @@
 #include "event_signer.hpp"
 #include "outbox.hpp"
 #include "pipeline.hpp"
+#include "row_gate.hpp"
 #include "setup.hpp"
 #include "tapir/base/result.hpp"
 #include "tapir/store/store.hpp"
@@ -56,7 +57,7 @@ public:
     CountingConsumer(edge::Consumer& next, StageTimes* times) : next_(next), times_(times) {}
     void on_batch(edge::BatchResult&& result) override;
     void on_minute_begin(edge::Minute minute, const std::shared_ptr<const edge::Day>& day) override;
-    void on_minute_end(edge::Minute minute, std::optional<edge::MinuteTable>&& table) override;
+    void on_minute_end(edge::Minute minute, std::vector<edge::MinuteTable>&& tables) override;
     void on_cut(UtcTime time) override;
     void on_lists(const std::shared_ptr<const edge::Lists>& lists) override;
     void wait_until(std::uint64_t frames) const;
@@ -92,33 +93,50 @@ private:
     std::uint64_t names_ = 0;
 };
 
-// As the daemon has it: batches are signed in a thread, and written in another one.
-class QueuedSink final : public edge::BatchSink {
+// As the daemon has it: rows go through their gate in a thread, batches are signed in another one,
+// and written in a third. This is one of those queues, and the time that its thread takes.
+template <class Queue, class Sink, class Item>
+class Queued final : public Sink {
 public:
-    explicit QueuedSink(edge::BatchSink& behind) : behind_(behind), queue_(behind_) {}
-    void take(edge::ReadyBatch&& batch) override {
-        ++handed_;
-        queue_.take(std::move(batch));
+    explicit Queued(Sink& behind) : behind_(behind), queue_(behind_) {}
+    void take(Item&& item) override {
+        handed_.fetch_add(1, std::memory_order_release);
+        queue_.take(std::move(item));
     }
-    // All that was handed in is on the disk. By the thread that hands in, or while it does not.
-    void wait_until_done() const;
+    // All that was handed in is done with. While nobody hands in.
+    void wait_until_done() const {
+        const std::uint64_t handed = handed_.load(std::memory_order_acquire);
+        for (std::uint64_t done = behind_.done.load(std::memory_order_acquire); done < handed;
+             done = behind_.done.load(std::memory_order_acquire)) {
+            behind_.done.wait(done, std::memory_order_acquire);
+        }
+    }
     void finish() { queue_.finish(); }
     // CPU time of its thread. To be read when all is done.
     double cpu_s() const { return behind_.cpu_s; }
 
 private:
-    struct Behind final : public edge::BatchSink {
-        explicit Behind(edge::BatchSink& sink) : to(sink) {}
-        void take(edge::ReadyBatch&& batch) override;
-        edge::BatchSink& to;
+    struct Behind final : public Sink {
+        explicit Behind(Sink& sink) : to(sink) {}
+        void take(Item&& item) override {
+            {
+                const MinuteWork work(cpu_s);
+                to.take(std::move(item));
+            }
+            done.fetch_add(1, std::memory_order_release);
+            done.notify_all();
+        }
+        Sink& to;
         double cpu_s = 0;
         std::atomic<std::uint64_t> done{0};
     };
 
     Behind behind_;
     std::atomic<std::uint64_t> handed_{0};
-    edge::BatchQueue queue_;
+    Queue queue_;
 };
+using QueuedBatches = Queued<edge::BatchQueue, edge::BatchSink, edge::ReadyBatch>;
+using QueuedRows = Queued<edge::RowQueue, edge::RowSink, edge::RowStep>;
 
 class EdgeRig {
 public:
@@ -140,11 +158,11 @@ public:
     Result<void> check() const;
 
     edge::FateCounts fates() const { return fates_; }
-    const edge::Suppressed& suppressed() const { return collector_->totals(); }
+    const edge::Suppressed& suppressed() const { return rows_->totals(); }
     // CPU time of what is done once a minute: gate of rows, files, signatures, ledger, disk.
     double minutes_cpu_s() const {
-        return counting_->minutes_cpu_s() + finish_cpu_s_ + (to_sign_ ? to_sign_->cpu_s() : 0) +
-               (to_write_ ? to_write_->cpu_s() : 0);
+        return counting_->minutes_cpu_s() + finish_cpu_s_ + (to_gate_ ? to_gate_->cpu_s() : 0) +
+               (to_sign_ ? to_sign_->cpu_s() : 0) + (to_write_ ? to_write_->cpu_s() : 0);
     }
     std::uint64_t batches() const { return sink_->batches(); }
     std::uint64_t names_remembered() const { return sink_->names(); }
@@ -165,9 +183,12 @@ private:
     std::unique_ptr<edge::Seen> seen_;
     std::optional<edge::Wildcards> wildcards_;
     std::unique_ptr<OutboxSink> sink_;
-    std::unique_ptr<QueuedSink> to_write_;  // where there are threads
+    // The queues where there are threads.
+    std::unique_ptr<QueuedBatches> to_write_;
     std::unique_ptr<edge::EventSigner> signing_;
-    std::unique_ptr<QueuedSink> to_sign_;
+    std::unique_ptr<QueuedBatches> to_sign_;
+    std::unique_ptr<edge::RowGate> rows_;
+    std::unique_ptr<QueuedRows> to_gate_;
     std::unique_ptr<edge::Collector> collector_;
     std::unique_ptr<CountingConsumer> counting_;
     std::unique_ptr<edge::Pipeline> pipeline_;

@@ -118,13 +118,14 @@ Result<Released> run_edge(const Site& site, const Gate& gate, Source& source, st
         store::open_memory({std::string(edge::seen_family), std::string(edge::wildcard_family)});
     edge::Seen seen(*store, {}, log, counters);
     edge::Wildcards wildcards(*store, edge::twin_wildcard_key(day), log, counters);
-    RowWatch rows(site.lists->well_known);
+    RowWatch watch(site.lists->well_known);
 
     edge::CollectorSettings collecting = edge::collector_settings(site.settings, gate.profile);
-    collecting.gate.watch = &rows;
+    collecting.gate.watch = &watch;
     Sink sink(seen, std::chrono::seconds(collecting.interval_s), out);
     edge::EventSigner signing(gate.profile, signer, seen, metrics, log, sink);
-    edge::Collector collector(collecting, site.lists, seen, wildcards, metrics, log, signing);
+    edge::RowGate rows(collecting, metrics, log, signing);
+    edge::Collector collector(collecting, site.lists, seen, wildcards, metrics, rows);
     edge::PipelineSettings piping;
     piping.workers = workers;
     piping.worker = edge::worker_settings(site.settings, gate.profile);
@@ -134,10 +135,10 @@ Result<Released> run_edge(const Site& site, const Gate& gate, Source& source, st
     collector.finish(pipeline.bounds(), UtcTime());
     TRY(sink.result());
 
-    rows.finish(out);
+    watch.finish(out);
     out.fates = collector.fates();
     out.fates.add(pipeline.take_dispatcher_fates());
-    out.suppressed = collector.totals();
+    out.suppressed = rows.totals();
     if (out.rows != out.suppressed.rows_released || out.fates.sum() != out.frames) {
         return fail(
             Code::internal,

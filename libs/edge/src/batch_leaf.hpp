@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "collector.hpp"
+#include "ready_batch.hpp"
 #include "tapir/base/bytes.hpp"
 #include "tapir/base/result.hpp"
 #include "tapir/ledger/leaf.hpp"

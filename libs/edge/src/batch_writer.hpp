@@ -1,10 +1,10 @@
-// Between the collector and the outbox.
+// Between the gate and the outbox.
 //
 //     BatchWriter writer(outbox, seen, context, salts, [] { ... });
 //     BatchQueue writing(writer);          // in a thread of its own, or else in that which signs
 //     EventSigner signer(profile, key, seen, metrics, log, writing);
 //     BatchQueue signing(signer);          // ... or else in that which counts
-//     Collector collector(..., signing);
+//     RowGate rows(..., signing);
 #pragma once
 
 #include <deque>
@@ -14,8 +14,8 @@
 
 #include "batch_leaf.hpp"
 #include "bounded_queue.hpp"
-#include "collector.hpp"
 #include "outbox.hpp"
+#include "ready_batch.hpp"
 #include "seen.hpp"
 #include "tapir/world/process.hpp"
 

@@ -3,15 +3,10 @@
 #include <algorithm>
 #include <utility>
 
-#include "tapir/names/list.hpp"
-#include "tapir/names/row_labels.hpp"
-
 namespace tapir::edge {
 namespace {
 
 constexpr Duration minute_length{60'000'000'000};
-constexpr std::int64_t minutes_in_hour = 60;
-static_assert(privacy::wider_intervals.back() == minutes_in_hour);
 
 Fate fate_of(privacy::PendingOutcome outcome) {
     switch (outcome) {
@@ -46,61 +41,6 @@ std::string joined(const std::vector<std::string>& texts) {
     return out;
 }
 
-privacy::RowCandidate candidate_of(const names::NameIndex& index, const RowTable& table,
-                                   std::uint32_t number) {
-    const Row& row = table[number];
-    const names::Entry entry = index.entry(names::EntryId{row.index});
-    privacy::RowCandidate candidate;
-    candidate.number = number;
-    candidate.entry = names::to_text(entry);
-    const names::RowLabels labels(entry);
-    products::HistogramRow& out = candidate.row;
-    for (std::size_t i = 0; i < labels.size(); ++i) {
-        out.labels.at(i) = std::string(labels[i]);
-    }
-    const auto counter = [&row](RowCounter which) { return std::uint64_t{row.counter(which)}; };
-    out.a_count = counter(RowCounter::a);
-    out.aaaa_count = counter(RowCounter::aaaa);
-    out.mx_count = counter(RowCounter::mx);
-    out.ns_count = counter(RowCounter::ns);
-    out.other_type_count = counter(RowCounter::other_type);
-    out.non_in_count = counter(RowCounter::non_in);
-    out.ok_count = counter(RowCounter::ok);
-    out.nx_count = counter(RowCounter::nx);
-    out.fail_count = counter(RowCounter::fail);
-    out.other_rcode_count = counter(RowCounter::other_rcode);
-    out.edm_status_bits = entry.kind == names::EntryKind::suffix ? products::edm_status::suffix
-                                                                 : products::edm_status::exact;
-    out.v4client_count = table.estimate(row.v4);
-    out.v6client_count = table.estimate(row.v6);
-    out.v4client_count_hll = table.sketch(row.v4);
-    out.v6client_count_hll = table.sketch(row.v6);
-    candidate.v4_networks = table.network_count(row.v4);
-    candidate.v6_networks = table.network_count(row.v6);
-    return candidate;
-}
-
-// Some rows of a table, for the gate.
-class SomeRows final : public privacy::RowSource {
-public:
-    SomeRows(const names::NameIndex& index, const RowTable& table,
-             std::vector<std::uint32_t>&& numbers)
-        : index_(index), table_(table), numbers_(std::move(numbers)) {}
-
-    std::size_t size() const override { return numbers_.size(); }
-    std::string entry(std::size_t number) const override {
-        return names::to_text(index_.entry(names::EntryId{table_[numbers_[number]].index}));
-    }
-    privacy::RowCandidate candidate(std::size_t number) const override {
-        return candidate_of(index_, table_, numbers_[number]);
-    }
-
-private:
-    const names::NameIndex& index_;
-    const RowTable& table_;
-    const std::vector<std::uint32_t> numbers_;
-};
-
 privacy::GateSettings gate_settings(const CollectorSettings& settings) {
     privacy::GateSettings gate = settings.gate;
     gate.group = settings.group;
@@ -110,27 +50,15 @@ privacy::GateSettings gate_settings(const CollectorSettings& settings) {
 }  // namespace
 
 Collector::Collector(const CollectorSettings& settings, std::shared_ptr<const Lists> lists,
-                     Seen& seen, Wildcards& wildcards, EdgeMetrics& metrics, const Log& log,
-                     BatchSink& sink)
+                     Seen& seen, Wildcards& wildcards, EdgeMetrics& metrics, RowSink& rows)
     : settings_(settings),
       lists_(std::move(lists)),
       seen_(seen),
       wildcards_(wildcards),
       metrics_(metrics),
-      log_(log),
-      sink_(sink),
+      rows_(rows),
       names_(gate_settings(settings), &wildcards) {
     note(*lists_);
-    if (privacy::row_clients_min(settings.gate.profile) == 0 || settings.single_interval) {
-        return;
-    }
-    std::int64_t narrower = 1;
-    for (const std::int64_t minutes : privacy::wider_intervals) {
-        wide_.emplace_back(minutes, std::exchange(narrower, minutes), settings.wide, settings.hll);
-    }
-    if (settings.gate.hourly_sketches) {
-        hour_.emplace(minutes_in_hour, 1, settings.wide, settings.hll);
-    }
 }
 
 void Collector::on_lists(const std::shared_ptr<const Lists>& lists) {
@@ -239,155 +167,30 @@ void Collector::on_minute_begin(Minute minute, const std::shared_ptr<const Day>&
     metrics_.pending_fill(names_.pending(), names_.children());
 }
 
-void Collector::on_minute_end(Minute minute, std::optional<MinuteTable>&& table) {
+void Collector::on_minute_end(Minute minute, std::vector<MinuteTable>&& tables) {
     if (settings_.single_interval) {
-        single_ = std::move(table);
+        single_ = std::move(tables);
         return;
     }
-    if (!table) {
-        // A minute without rows is told like any other, except where the rule tells only rows.
+    const UtcTime start = start_of(minute);
+    end_rows(minute, {.start = start, .stop = start + minute_length}, std::move(tables));
+}
+
+// A minute without rows is told like any other, except where the rule tells only rows.
+void Collector::end_rows(Minute minute, const products::Interval& interval,
+                         std::vector<MinuteTable>&& tables) {
+    if (tables.empty()) {
         if (!day_) {
             return;
         }
-        table.emplace(MinuteTable{
+        tables.push_back(MinuteTable{
             .minute = minute, .gate = day_->gate, .rows = RowTable(sketch::HllSettings{})});
     }
-    const std::shared_ptr<const Lists> lists = table->lists ? table->lists : lists_;
+    const std::shared_ptr<const Lists>& counted = tables.front().lists;
+    const std::shared_ptr<const Lists> lists = counted ? counted : lists_;
     note(*lists);
-    metrics_.clients_left_out(table->rows.clients_left_out());
-    if (wide_lists_ && wide_lists_->counting != lists->counting) {
-        close_wide();  // their rows are numbered as the list before has it
-    }
-    wide_lists_ = lists;
-    if (hour_) {
-        past_hour_ = hour_->begin(minute, table->gate);
-        add_to_hour(*hour_, table->rows);
-    }
-    for (std::size_t width = 0; width < wide_.size(); ++width) {
-        if (auto over = wide_[width].begin(minute, table->gate)) {
-            gate_rows(std::move(*over), width + 1, *wide_lists_);
-        }
-    }
-    const UtcTime start = start_of(minute);
-    gate_rows({.interval = {.start = start, .stop = start + minute_length},
-               .rows = std::move(table->rows),
-               .gate = std::move(table->gate)},
-              0, *lists);
-    if (hour_) {
-        past_hour_ = hour_->end(minute);
-    }
-    for (std::size_t width = 0; width < wide_.size(); ++width) {
-        if (auto over = wide_[width].end(minute)) {
-            gate_rows(std::move(*over), width + 1, *wide_lists_);
-        }
-    }
-}
-
-// Of rows with so few clients in the minute that all of an hour would be less than a hundredth of
-// what a sketch needs, nothing is kept.
-void Collector::add_to_hour(WideRows& hour, const RowTable& minute) const {
-    const std::uint64_t enough = privacy::sketch_clients_per_register << settings_.hll.log2m;
-    const std::uint64_t least = enough / (minutes_in_hour * 100);
-    std::vector<std::uint32_t> numbers;
-    for (std::uint32_t i = 0; i < minute.size(); ++i) {
-        const Row& row = minute[i];
-        if (minute.estimate(row.v4) >= least || minute.estimate(row.v6) >= least) {
-            numbers.push_back(i);
-        }
-    }
-    hour.add(minute, std::move(numbers));
-}
-
-// What was counted of the same interval as `of`, if it is a whole hour.
-std::vector<privacy::RowCandidate> Collector::take_hour(const WideRows::Over& of,
-                                                        const Lists& lists) {
-    const auto hour = std::exchange(past_hour_, std::nullopt);
-    std::vector<privacy::RowCandidate> candidates;
-    if (!hour || hour->interval != of.interval ||
-        of.interval.stop - of.interval.start != minute_length * minutes_in_hour) {
-        return candidates;
-    }
-    const std::uint64_t enough = privacy::sketch_clients_per_register << settings_.hll.log2m;
-    for (std::uint32_t i = 0; i < hour->rows.size(); ++i) {
-        const Row& row = hour->rows[i];
-        if (hour->rows.estimate(row.v4) >= enough || hour->rows.estimate(row.v6) >= enough) {
-            candidates.push_back(candidate_of(lists.well_known, hour->rows, i));
-        }
-    }
-    return candidates;
-}
-
-// Early, with their true length.
-void Collector::close_wide() {
-    if (hour_) {
-        hour_->close();  // no whole hour: it has no sketches
-        past_hour_.reset();
-    }
-    for (std::size_t width = 0; width < wide_.size(); ++width) {
-        if (auto over = wide_[width].close()) {
-            gate_rows(std::move(*over), width + 1, *wide_lists_);
-        }
-    }
-}
-
-void Collector::gate_rows(WideRows::Over&& over, std::size_t width, const Lists& lists) {
-    // Most rows have too few clients whatever their threshold is: nothing is made of them.
-    const unsigned clients_min =
-        settings_.gate.watch != nullptr ? 0 : privacy::row_clients_min(settings_.gate.profile);
-    std::vector<std::uint32_t> few_clients;
-    std::vector<std::uint32_t> enough;
-    for (std::uint32_t i = 0; i < over.rows.size(); ++i) {
-        const Row& row = over.rows[i];
-        if (over.rows.estimate(row.v4) < clients_min && over.rows.estimate(row.v6) < clients_min) {
-            few_clients.push_back(i);
-        } else {
-            enough.push_back(i);
-        }
-    }
-    const SomeRows rows(lists.well_known, over.rows, std::move(enough));
-    auto of_hour = hour_ && width == wide_.size() ? take_hour(over, lists)
-                                                  : std::vector<privacy::RowCandidate>();
-    auto released = privacy::release_histogram_from(rows, settings_.gate, over.interval, *over.gate,
-                                                    std::move(of_hour));
-    if (!released) {
-        metrics_.lost(privacy::Product::histogram);
-        log_.error(
-            "collector", "a histogram could not be written and is lost",
-            {{"minute", over.interval.start.to_string()}, {"reason", released.error().what()}});
-        return;
-    }
-    for (Suppressed* counts : {&suppressed_, &totals_}) {
-        counts->rows_released += released->rows_released;
-    }
-    metrics_.released(privacy::Product::histogram, released->rows_released);
-    few_clients.insert(few_clients.end(), released->few_clients.begin(),
-                       released->few_clients.end());
-    withhold(over, width, std::move(few_clients), std::move(released->few_networks));
-    metrics_.sketches_released(released->sketches);
-    const bool is_told = over.is_wider || released->sketches > 0;
-    if (auto& payload = released->payload; payload && is_told) {
-        payloads_.push_back(std::move(*payload));
-    }
-}
-
-void Collector::withhold(const WideRows::Over& over, std::size_t width,
-                         std::vector<std::uint32_t>&& few_clients,
-                         std::vector<std::uint32_t>&& few_networks) {
-    std::uint64_t evicted = 0;
-    if (width < wide_.size()) {
-        WideRows& wider = wide_[width];
-        const std::uint64_t before = wider.evicted();
-        few_clients.insert(few_clients.end(), few_networks.begin(), few_networks.end());
-        wider.add(over.rows, std::exchange(few_clients, {}));
-        evicted = wider.evicted() - before;
-        few_networks.clear();
-    }
-    for (Suppressed* counts : {&suppressed_, &totals_}) {
-        counts->rows_few_clients += few_clients.size();
-        counts->rows_few_networks += few_networks.size();
-        counts->rows_evicted += evicted;
-    }
-    metrics_.rows_withheld(few_clients.size(), few_networks.size(), evicted);
+    rows_.take(EndedRows{
+        .minute = minute, .interval = interval, .tables = std::move(tables), .lists = lists});
 }
 
 void Collector::add(PersonRelease&& release) {
@@ -420,7 +223,6 @@ void Collector::take_exceptions(ReadyBatch& batch) {
     }
     const SuspectCounts counts = settings_.suspects->take_counts();
     suppressed_.suspects.add(counts);
-    totals_.suspects.add(counts);
 }
 
 void Collector::on_cut(UtcTime time) {
@@ -442,23 +244,21 @@ void Collector::cut(UtcTime time) {
     }
     batch.released = std::exchange(released_, {});
     metrics_.names_ready(0);
-    batch.payloads = std::exchange(payloads_, {});
     batch.names = std::exchange(released_names_, {});
     batch.suppressed = std::exchange(suppressed_, {});
     batch.lists = joined(std::exchange(lists_used_, {}));
     batch.settings = joined(std::exchange(settings_used_, {}));
     note(*lists_);
     const privacy::Pending& pending = names_.pending();
-    batch.suppressed.cells_evicted = pending.cells_evicted() - totals_.cells_evicted;
-    batch.suppressed.names_evicted = pending.names_evicted() - totals_.names_evicted;
-    totals_.cells_evicted = pending.cells_evicted();
-    totals_.names_evicted = pending.names_evicted();
-    const std::uint64_t parents = names_.children().evicted();
-    batch.suppressed.parents_evicted = parents - totals_.parents_evicted;
-    totals_.parents_evicted = parents;
+    const auto since = [](std::uint64_t& before, std::uint64_t now) {
+        return now - std::exchange(before, now);
+    };
+    batch.suppressed.cells_evicted = since(cells_evicted_, pending.cells_evicted());
+    batch.suppressed.names_evicted = since(names_evicted_, pending.names_evicted());
+    batch.suppressed.parents_evicted = since(parents_evicted_, names_.children().evicted());
     metrics_.pending_evicted(batch.suppressed.cells_evicted, batch.suppressed.names_evicted,
                              batch.suppressed.parents_evicted);
-    sink_.take(std::move(batch));
+    rows_.take(std::move(batch));
 }
 
 void Collector::finish(std::optional<DataClock::Bounds> bounds, UtcTime time) {
@@ -467,19 +267,9 @@ void Collector::finish(std::optional<DataClock::Bounds> bounds, UtcTime time) {
         const products::Interval interval{.start = start_of(span.first),
                                           .stop = start_of(span.end)};
         interval_ = interval.start;
-        if (!single_ && day_) {
-            single_.emplace(MinuteTable{
-                .minute = 0, .gate = day_->gate, .rows = RowTable(sketch::HllSettings{})});
-        }
-        if (single_) {
-            gate_rows({.interval = interval,
-                       .rows = std::move(single_->rows),
-                       .gate = std::move(single_->gate)},
-                      0, *(single_->lists ? single_->lists : lists_));
-            single_.reset();
-        }
+        end_rows(0, interval, std::exchange(single_, {}));
     }
-    close_wide();
+    rows_.take(EndOfRows{});
     cut(interval_.value_or(time));
 }
 

@@ -1,14 +1,15 @@
-// Between the collector and whoever takes batches: makes the events of a batch.
+// Between the gate of rows and whoever takes batches: makes the events of a batch.
 //
 //     EventSigner signing(profile, key, seen, metrics, log, sink, workers);
 //     BatchQueue queue(signing);  // in a thread of its own; see batch_writer.hpp
-//     Collector collector(..., queue);
+//     RowGate rows(..., queue);
 //
 // A signature takes as long as fifty frames: a minute in which many names are released must not
 // hold up the counting. Where frames are counted by several threads, so are its events signed.
 #pragma once
 
-#include "collector.hpp"
+#include "metrics.hpp"
+#include "ready_batch.hpp"
 
 namespace tapir::edge {
 

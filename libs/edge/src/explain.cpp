@@ -243,6 +243,7 @@ private:
     PrintSink sink_;
     EventSigner signing_;
     std::unique_ptr<Suspects> suspects_;
+    std::unique_ptr<RowGate> rows_;
     std::unique_ptr<Collector> collector_;
     std::unique_ptr<Pipeline> pipeline_;
     std::uint64_t count_ = 0;
@@ -265,8 +266,9 @@ Result<std::unique_ptr<Explainer>> Explainer::open(const ExplainOptions& options
                         .has_exception = has_threat_exception(settings, profile)},
         out->seen_, out->counters_, out->listener_);
     collecting.suspects = out->suspects_.get();
+    out->rows_ = std::make_unique<RowGate>(collecting, out->metrics_, log, out->signing_);
     out->collector_ = std::make_unique<Collector>(collecting, lists, out->seen_, out->wildcards_,
-                                                  out->metrics_, log, out->signing_);
+                                                  out->metrics_, *out->rows_);
     PipelineSettings piping;
     piping.workers = 0;
     piping.worker = worker_settings(settings, profile);
@@ -363,7 +365,7 @@ void Explainer::finish() {
                                verdict.sentence));
         }
     }
-    const Suppressed& totals = collector_->totals();
+    const Suppressed& totals = rows_->totals();
     print_(
         fmt::format("rows: {} leave, {} short of their threshold, {} from too few networks, {} "
                     "without room in a wider interval\nwhat would leave: {}\n",

@@ -42,7 +42,7 @@ public:
     explicit Rig(const std::vector<std::string>& sets, std::string_view toml = {})
         : settings_(settings_of(sets, toml)),
           lists_(*load_lists(files_, settings_, privacy::Profile::standard)),
-          collector_({}, lists_, seen_, wildcards_, metrics_, log_, sink_),
+          collector_({}, lists_, seen_, wildcards_, metrics_, rows_),
           pipeline_({}, lists_, DayKeys(public_test_day_key()), DataClock(), collector_) {}
     ~Rig() { pipeline_.finish(); }
     Rig(const Rig&) = delete;
@@ -87,6 +87,7 @@ private:
     Seen seen_{*store_, {}, log_, counters_};
     Wildcards wildcards_{*store_, crypto::Secret::copy_of(Bytes(32)), log_, counters_};
     NullSink sink_;
+    RowGate rows_{{}, metrics_, log_, sink_};
     Collector collector_;
     Pipeline pipeline_;
     std::unique_ptr<Inputs> inputs_;

@@ -136,7 +136,8 @@ TEST(Input, SurvivesWhatPeersSend) {
     Seen seen(*store, {}, log, counters);
     Wildcards wildcards(*store, crypto::Secret::copy_of(Bytes(32)), log, counters);
     NullSink sink;
-    Collector collector({}, *lists, seen, wildcards, metrics, log, sink);
+    RowGate rows({}, metrics, log, sink);
+    Collector collector({}, *lists, seen, wildcards, metrics, rows);
     Pipeline pipeline({}, *lists, DayKeys(public_test_day_key()), DataClock(), collector);
     const auto input = Input::open(folder / "dnstap.sock", pipeline, log, counters);
     ASSERT_TRUE(input.has_value()) << input.error().what();
@@ -212,7 +213,7 @@ public:
         ++batches;
     }
     void on_minute_begin(Minute /*minute*/, const std::shared_ptr<const Day>& /*day*/) override {}
-    void on_minute_end(Minute /*minute*/, std::optional<MinuteTable>&& /*table*/) override {}
+    void on_minute_end(Minute /*minute*/, std::vector<MinuteTable>&& /*tables*/) override {}
     void on_cut(UtcTime /*time*/) override {}
     void on_lists(const std::shared_ptr<const Lists>& /*lists*/) override {}
     std::mutex gate;
@@ -532,8 +533,9 @@ TEST(Collector, LimitsTheNamesThatAreNotWrittenYetAndCountsTheRest) {
     Seen seen(*store, {.under_way_max = 3}, log, counters);
     Wildcards wildcards(*store, crypto::Secret::copy_of(Bytes(32)), log, counters);
     SlowSink sink(seen);
-    Collector collector(collector_settings(settings, profile), *lists, seen, wildcards, metrics,
-                        log, sink);
+    const CollectorSettings collecting = collector_settings(settings, profile);
+    RowGate rows(collecting, metrics, log, sink);
+    Collector collector(collecting, *lists, seen, wildcards, metrics, rows);
     PipelineSettings piping;
     piping.worker = worker_settings(settings, profile);
     std::int64_t minute = t0;

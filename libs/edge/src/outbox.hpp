@@ -23,8 +23,8 @@
 #include <vector>
 
 #include "batch_leaf.hpp"
-#include "collector.hpp"
 #include "edge_ledger.hpp"
+#include "ready_batch.hpp"
 #include "tapir/base/counters.hpp"
 #include "tapir/base/log.hpp"
 #include "tapir/privacy/gate.hpp"

@@ -375,21 +375,16 @@ void Pipeline::take(const Step& step) {
 }
 
 void Pipeline::collect_minute(Minute minute) {
-    std::optional<MinuteTable> all;
+    std::vector<MinuteTable> tables;
     for (const auto& lane : lanes_) {
         auto answer = lane->answers.pop();
         auto* table = answer ? std::get_if<std::optional<MinuteTable>>(&*answer) : nullptr;
         TAPIR_ASSERT(table != nullptr);
-        if (!*table) {
-            continue;
-        }
-        if (all) {
-            all->rows.merge(std::move((*table)->rows));
-        } else {
-            all = std::move(*table);
+        if (*table) {
+            tables.push_back(std::move(**table));
         }
     }
-    consumer_.on_minute_end(minute, std::move(all));
+    consumer_.on_minute_end(minute, std::move(tables));
 }
 
 }  // namespace tapir::edge

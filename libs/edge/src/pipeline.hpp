@@ -57,8 +57,9 @@ public:
     virtual void on_batch(BatchResult&& result) = 0;
     // The clock has entered `minute`.
     virtual void on_minute_begin(Minute minute, const std::shared_ptr<const Day>& day) = 0;
-    // All frames of a minute are counted; no table if nothing was. Minutes end in ascending order.
-    virtual void on_minute_end(Minute minute, std::optional<MinuteTable>&& table) = 0;
+    // All frames of a minute are counted: the tables of workers that have counted something.
+    // Minutes end in ascending order.
+    virtual void on_minute_end(Minute minute, std::vector<MinuteTable>&& tables) = 0;
     // What was released up to here is to leave: cut() was called.
     virtual void on_cut(UtcTime time) = 0;
     // The minute that begins next, and those after it, are counted by these lists. The minute

@@ -160,7 +160,8 @@ Result<void> process(const ProcessOptions& options, const text::Settings& settin
         say_threat_exception(log);
     }
     EventSigner signing(profile, keys.signing, seen, metrics, log, sink, worker_count(settings));
-    Collector collector(collecting, lists, seen, wildcards, metrics, log, signing);
+    RowGate rows(collecting, metrics, log, signing);
+    Collector collector(collecting, lists, seen, wildcards, metrics, rows);
 
     Report report = report_on(options, settings, profile, keys);
     const auto sessions =
@@ -191,7 +192,7 @@ Result<void> process(const ProcessOptions& options, const text::Settings& settin
         report.timings.at(i) = pipeline.timing(static_cast<Timing>(i));
     }
     report.transports = metrics.transports();
-    report.suppressed = collector.totals();
+    report.suppressed = rows.totals();
     report.lists = lists->files;
     report.histograms = sink.histograms();
     report.events = sink.event_count();

@@ -39,16 +39,15 @@ public:
     void on_minute_begin(Minute minute, const std::shared_ptr<const Day>& /*day*/) override {
         begun = minute;
     }
-    void on_minute_end(Minute minute, std::optional<MinuteTable>&& table) override {
-        if (!table) {
-            return;
-        }
-        Ended& ended = minutes[minute];
-        ended.lists = table->lists;
-        for (std::size_t i = 0; i < table->rows.size(); ++i) {
-            const auto id = names::EntryId{table->rows[i].index};
-            ended.rows[to_text(table->lists->well_known.entry(id))] =
-                table->rows[i].counter(RowCounter::a);
+    void on_minute_end(Minute minute, std::vector<MinuteTable>&& tables) override {
+        for (const MinuteTable& table : tables) {
+            Ended& ended = minutes[minute];
+            ended.lists = table.lists;
+            for (std::size_t i = 0; i < table.rows.size(); ++i) {
+                const auto id = names::EntryId{table.rows[i].index};
+                ended.rows[to_text(table.lists->well_known.entry(id))] +=
+                    table.rows[i].counter(RowCounter::a);
+            }
         }
     }
     void on_cut(UtcTime /*time*/) override {}

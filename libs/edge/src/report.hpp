@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "collector.hpp"
 #include "data_clock.hpp"
 #include "lists.hpp"
+#include "ready_batch.hpp"
 #include "tapir/pcap/dns_reader.hpp"
 
 namespace tapir::edge {

@@ -2,6 +2,8 @@
 
 #include <chrono>
 
+#include "lists.hpp"
+
 namespace tapir::edge {
 
 Result<BatchLeaf> session_leaf(const SessionStart& start, const LeafContext& context,

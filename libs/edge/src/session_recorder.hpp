@@ -99,9 +99,9 @@ public:
         recorder_.begin_minute(minute);
         behind_.on_minute_begin(minute, day);
     }
-    void on_minute_end(Minute minute, std::optional<MinuteTable>&& table) override {
+    void on_minute_end(Minute minute, std::vector<MinuteTable>&& tables) override {
         recorder_.end_minute(minute);
-        behind_.on_minute_end(minute, std::move(table));
+        behind_.on_minute_end(minute, std::move(tables));
     }
     void on_cut(UtcTime time) override { behind_.on_cut(time); }
     void on_lists(const std::shared_ptr<const Lists>& lists) override { behind_.on_lists(lists); }

@@ -76,6 +76,8 @@ struct Counting {
     std::unique_ptr<BatchQueue> writing;  // where there are threads for it
     std::unique_ptr<EventSigner> signer;
     std::unique_ptr<BatchQueue> signing;
+    std::unique_ptr<RowGate> rows;
+    std::unique_ptr<RowQueue> gating;
     std::unique_ptr<SuspectJournal> journal;
     std::unique_ptr<Suspects> suspects;
     std::unique_ptr<Collector> collector;
@@ -124,6 +126,7 @@ struct Station::Impl {
     std::int64_t batch_interval(privacy::Profile profile) const;
     Result<void> open_stores(Counting& parts, const MemoryPlan& memory);
     BatchSink& open_writer(Counting& parts, const SaltSource& salts);
+    RowSink& open_rows(Counting& parts, const CollectorSettings& collecting, BatchSink& sink);
     PipelineSettings pipeline_settings(privacy::Profile profile);
 
     // What may have changed since the start is in force from here.
@@ -435,6 +438,16 @@ BatchSink& Station::Impl::open_writer(Counting& parts, const SaltSource& salts) 
     return *parts.signing;
 }
 
+RowSink& Station::Impl::open_rows(Counting& parts, const CollectorSettings& collecting,
+                                  BatchSink& sink) {
+    parts.rows = std::make_unique<RowGate>(collecting, metrics, ports.log, sink);
+    if (!options.writes_in_background) {
+        return *parts.rows;
+    }
+    parts.gating = std::make_unique<RowQueue>(*parts.rows);
+    return *parts.gating;
+}
+
 PipelineSettings Station::Impl::pipeline_settings(privacy::Profile profile) {
     PipelineSettings piping;
     piping.workers = worker_count(settings);
@@ -467,8 +480,9 @@ Result<void> Station::begin() {
     CollectorSettings collecting = self.collecting(profile);
     collecting.wide.memory = memory.rows_of_wide();
     collecting.suspects = counting->suspects.get();
-    counting->collector = std::make_unique<Collector>(
-        collecting, lists, *counting->seen, *counting->wildcards, self.metrics, ports.log, sink);
+    RowSink& rows = self.open_rows(*counting, collecting, sink);
+    counting->collector = std::make_unique<Collector>(collecting, lists, *counting->seen,
+                                                      *counting->wildcards, self.metrics, rows);
     DayKeys keys = TRY(self.read_day_keys());
     const UtcTime now = ports.clock.now();
     Consumer& consumer = self.sessions->begin(*counting->collector, *self.outbox,
@@ -569,6 +583,9 @@ void Station::end() {
     self.sessions->end();
     counting.journal->finish();
     counting.collector->finish({}, floor_to(self.ports.clock.now(), counting.interval_s));
+    if (counting.gating) {
+        counting.gating->finish();
+    }
     for (BatchQueue* queue : {counting.signing.get(), counting.writing.get()}) {
         if (queue != nullptr) {
             queue->finish();
