@@ -79,7 +79,8 @@ Bytes change(ByteView input, Dice& dice) {
         default:
             change_in_place(pages, dice);
     }
-    Bytes out = to_bytes("PAR1");
+    Bytes out;
+    append(out, std::string_view("PAR1"));
     append(out, pages);
     append(out, footer);
     for (std::size_t i = 0; i < 4; ++i) {
