@@ -203,6 +203,11 @@ Result<Interval> parse_histogram_file_name(std::string_view name) {
     interval.start = TRY(parse_file_time(name.substr(file_prefix.size(), file_time_size)));
     interval.stop =
         TRY(parse_file_time(name.substr(file_prefix.size() + file_time_size + 1, file_time_size)));
+    // RFC 3339 lets a time be written with a small t, or a second 60: not here, one interval has
+    // one name.
+    if (histogram_file_name(interval) != name) {
+        return fail(Code::invalid, "histogram file name: expected times like 2024-09-26T18-14-00Z");
+    }
     return interval;
 }
 

@@ -255,6 +255,8 @@ TEST(FileName, IsReadBack) {
     for (const auto* bad :
          {"", "dns_histogram-.parquet",
           "dns_histogram-2024-09-26T18:14:00Z_2024-09-26T18-15-00Z.parquet",
+          "dns_histogram-2024-09-26T18-14-00Z_2024-09-26t18-15-00Z.parquet",
+          "dns_histogram-2024-09-26T18-14-60Z_2024-09-26T18-15-00Z.parquet",
           "dns_histogram-2024-09-26T18-14-00Z_2024-09-26T18-15-00Z.parquet.tmp"}) {
         EXPECT_FALSE(parse_histogram_file_name(bad)) << bad;
     }
