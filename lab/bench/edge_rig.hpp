@@ -14,6 +14,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "batch_writer.hpp"
 #include "edge_stages.hpp"

@@ -85,7 +85,7 @@ private:
 };
 
 // Hands steps on in a thread of its own: while the rows of a minute go through the gate, names do
-// too, and workers count on. One step may wait: who is behind by more is waited for.
+// too, and workers count on. A minute and its batch may wait; who is behind by more is waited for.
 class RowQueue final : public RowSink {
 public:
     explicit RowQueue(RowSink& behind);

@@ -1,8 +1,10 @@
 // Rows have a thread of their own: nobody waits for them, and what leaves is the same without it.
 #include "row_gate.hpp"
 
+#include <algorithm>
 #include <latch>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
