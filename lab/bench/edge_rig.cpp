@@ -44,10 +44,7 @@ void CountingConsumer::on_cut(UtcTime time) {
 }
 
 void CountingConsumer::wait_until(std::uint64_t frames) const {
-    for (std::uint64_t seen = frames_.load(std::memory_order_acquire); seen < frames;
-         seen = frames_.load(std::memory_order_acquire)) {
-        frames_.wait(seen, std::memory_order_acquire);
-    }
+    wait_until_reached(frames_, frames);
 }
 
 void OutboxSink::take(ReadyBatch&& batch) {

@@ -52,6 +52,14 @@ private:
     double start_;
 };
 
+// Until `count`, which others raise and tell of, is so high.
+inline void wait_until_reached(const std::atomic<std::uint64_t>& count, std::uint64_t wanted) {
+    for (std::uint64_t seen = count.load(std::memory_order_acquire); seen < wanted;
+         seen = count.load(std::memory_order_acquire)) {
+        count.wait(seen, std::memory_order_acquire);
+    }
+}
+
 // Counts what reaches the collector, so that one can wait for it.
 class CountingConsumer final : public edge::Consumer {
 public:
@@ -106,11 +114,7 @@ public:
     }
     // All that was handed in is done with. While nobody hands in.
     void wait_until_done() const {
-        const std::uint64_t handed = handed_.load(std::memory_order_acquire);
-        for (std::uint64_t done = behind_.done.load(std::memory_order_acquire); done < handed;
-             done = behind_.done.load(std::memory_order_acquire)) {
-            behind_.done.wait(done, std::memory_order_acquire);
-        }
+        wait_until_reached(behind_.done, handed_.load(std::memory_order_acquire));
     }
     void finish() { queue_.finish(); }
     // CPU time of its thread. To be read when all is done.
