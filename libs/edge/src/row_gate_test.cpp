@@ -16,6 +16,7 @@
 #include "live_keys.hpp"
 #include "setup.hpp"
 #include "tapir/edge/station.hpp"
+#include "tapir/world/testing.hpp"
 #include "testing_frames.hpp"
 #include "testing_tools.hpp"
 
@@ -144,7 +145,8 @@ class SlowRows final : public RowSink {
 public:
     void take(RowStep&& step) override {
         if (steps.empty()) {
-            allowed.wait();
+            EXPECT_TRUE(world::eventually([this] { return allowed.try_wait(); }))
+                << "who hands on waits for this step";
         }
         steps.push_back(step.index());
     }
